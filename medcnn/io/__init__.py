@@ -1,0 +1,1 @@
+"""Files to arrays with a place in the patient, and back."""

@@ -1,0 +1,1 @@
+"""Networks: images ``(B, C, *spatial)`` to logits."""

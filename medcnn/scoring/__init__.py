@@ -1,0 +1,1 @@
+"""A model and a folder to findings and a ledger."""

@@ -1,0 +1,1 @@
+"""Training and evaluation procedure, and the checkpoint as a product."""

@@ -1,0 +1,1 @@
+"""MONAI MapTransforms of our own, and augmentation on whole batches."""

@@ -1,0 +1,19 @@
+"""Fixtures that every room shares."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Two workers on two cores: one thread each, and the same sums on every machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real images, beside the checkout or wherever ``MEDCNN_DATA`` says."""
+    default = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("MEDCNN_DATA", default))
+    if not folder.is_dir():
+        pytest.skip("needs the folder of real images: set MEDCNN_DATA to it")
+    return folder

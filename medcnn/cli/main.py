@@ -1,0 +1,90 @@
+"""The table of verbs. Nothing heavy is imported before a verb is chosen: ``medcnn --help`` is instant."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from medcnn import __version__
+from medcnn.errors import MedcnnError
+
+
+class Verb(NamedTuple):
+    """Where a verb lives and what it does in a line."""
+
+    target: str
+    line: str
+
+
+#: name -> where it lives; a target is imported only when its verb is called.
+VERBS: dict[str, Verb] = {
+    "fit": Verb("medcnn.cli.lightning:run", "train a model and record the run in MLflow"),
+    "validate": Verb("medcnn.cli.lightning:run", "evaluate a checkpoint on the validation cases"),
+    "test": Verb("medcnn.cli.lightning:run", "evaluate a checkpoint on the test cases, into the run that made it"),
+    "predict": Verb("medcnn.cli.lightning:run", "write the probabilities of the test cases to a table"),
+    "score": Verb("medcnn.cli.score:Score", "score a folder of images: findings, and a ledger of every file"),
+    "audit": Verb("medcnn.cli.audit:Audit", "find copies, leaks and label conflicts in a cohort"),
+    "explain": Verb("medcnn.cli.explain:Explain", "show where a model looked (Grad-CAM)"),
+    "ui": Verb("medcnn.cli.ui:Ui", "open the runs in MLflow, on this machine only"),
+    "doctor": Verb("medcnn.cli.doctor:Doctor", "say what this installation can do, and what to install for the rest"),
+    "demo": Verb("medcnn.cli.demo:Demo", "the whole way on a phantom cohort: fit, test, score"),
+}
+LIGHTNING = ("fit", "validate", "test", "predict")
+
+
+def _usage() -> str:
+    lines = "\n".join(f"  {name:<9} {verb.line}" for name, verb in VERBS.items())
+    return (
+        "usage: medcnn VERB [options]\n\n"
+        "From a folder of scans and a table of labels to a model that a hospital can trust.\n\n"
+        f"verbs:\n{lines}\n\n"
+        "medcnn VERB --help tells what a verb takes; medcnn --version the version.\n"
+        "exit codes: 0 done, 2 a mistake that you can mend, 3 some files could not be scored"
+    )
+
+
+def _call(name: str, words: list[str]) -> int:
+    module, _, attribute = VERBS[name].target.partition(":")
+    target = getattr(importlib.import_module(module), attribute)
+    if name in LIGHTNING:
+        return int(target([name, *words]))
+    from jsonargparse import auto_cli
+
+    verb = auto_cli(target, args=words, prog=f"medcnn {name}", fail_untyped=False)
+    return int(verb() or 0)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Returns:
+        The exit code: 0 done, 2 a mistake of the user, 3 some files not scored.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"medcnn {__version__}")
+        return 0
+    if words[0] not in VERBS:
+        print(f"medcnn: there is no verb '{words[0]}'; there are {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    try:
+        return _call(words[0], words[1:])
+    except MedcnnError as error:
+        print(f"medcnn {words[0]}: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader of our output went away (``medcnn score ... | head``): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print(f"medcnn {words[0]}: stopped", file=sys.stderr)
+        return 130
+
+
+def run() -> None:
+    """Run the console script."""
+    sys.exit(main())

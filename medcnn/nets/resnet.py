@@ -20,14 +20,15 @@ class _Block(nn.Module):
     def __init__(self, spatial_dims: int, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         norm = Norm[Norm.BATCH, spatial_dims]
+        last = norm(outputs)
+        nn.init.zeros_(last.weight)  # a block starts as the way around it: deep nets train from the first step
         self.main = nn.Sequential(
             _conv(spatial_dims, inputs, outputs, 3, stride),
             norm(outputs),
             Act[Act.RELU](inplace=True),
             _conv(spatial_dims, outputs, outputs, 3),
-            norm(outputs),
+            last,
         )
-        nn.init.zeros_(self.main[-1].weight)  # starts as the identity: deep nets train from the first step
         self.around: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             # Pooling before the 1x1 convolution sees every pixel; a strided 1x1 would drop three of four.
@@ -87,6 +88,7 @@ class ResNet(nn.Module):
         self.classifier = nn.Linear(inputs, out_channels)
 
     def forward(self, image: Tensor) -> Tensor:
+        """Images ``(B, in_channels, *spatial)`` to logits ``(B, out_channels)``."""
         pooled = self.pool(self.features(image)).flatten(1)
         logits: Tensor = self.classifier(self.dropout(pooled))
         return logits

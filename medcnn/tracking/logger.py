@@ -1,0 +1,213 @@
+"""The run in MLflow: opened once, never left running, and holding nothing personal."""
+
+import atexit
+import re
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from itertools import islice
+from time import time
+from typing import Any
+
+import medcnn.tracking.environment  # noqa: F401  # isort: skip
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
+from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
+from pytorch_lightning.loggers import MLFlowLogger
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from torch import Tensor
+
+from medcnn.errors import TrackingError
+from medcnn.tracking.scrub import scrub, scrub_text
+from medcnn.tracking.store import experiment_id, open_store, store_uri
+
+# What one request to MLflow may hold.
+_METRICS_A_BATCH = 1000
+_PARAMS_A_BATCH = 100
+_CUT = " ... (cut; whole in config.yaml)"
+
+
+class RunLogger(MLFlowLogger):
+    """Writes a training into one MLflow run; given ``run_id``, continues that run.
+
+    Metrics logged once an epoch stand at their epoch, not at a count of batches that no reader knows.
+
+    Args:
+        experiment: Name of the experiment; created if missing.
+        run_name: Name of a new run; the experiment and the time by default (a name drawn by MLflow repeats with
+            the seed).
+        tracking_uri: The store; ``MLFLOW_TRACKING_URI`` at the time of the run by default, else ``mlflow.db`` in
+            the working directory.
+        run_id: A run to write on into.
+        tags: Tags of the run.
+
+    Raises:
+        TrackingError: If the store does not open, or has no run ``run_id``.
+    """
+
+    def __init__(
+        self,
+        experiment: str = "medcnn",
+        run_name: str | None = None,
+        tracking_uri: str | None = None,
+        run_id: str | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> None:
+        client = open_store(tracking_uri)
+        super().__init__(experiment, run_name, store_uri(tracking_uri), tags, None, run_id=run_id)
+        self._mlflow_client = client
+        self._config_logged = False
+        #: The last epoch that was validated: metrics of an evaluation outside training stand there.
+        self.evaluation_step = 0
+        #: Whether what comes is an evaluation outside training, whose own count of epochs starts at zero.
+        self.evaluating = False
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> MlflowClient:
+        """MLflow's client, after the run was opened; a stand-in that does nothing on ranks above zero."""
+        if not self._initialized:
+            self._initialized = True
+            run = self._start() if self._run_id is None else self._continue(self._run_id)
+            self._run_id, self._experiment_id = run.info.run_id, run.info.experiment_id
+            atexit.register(self._close_at_exit)
+        return self._mlflow_client
+
+    def continue_run(self, run_id: str) -> bool:
+        """Write on into the run that made a checkpoint.
+
+        Returns:
+            Whether the store knows that run. Where it does not (the model came from elsewhere) a new run is opened
+            and tagged with it.
+        """
+        try:
+            self._mlflow_client.get_run(run_id)
+        except MlflowException:
+            self.tags = {**(self.tags or {}), "medcnn.made_by_run": run_id}
+            return False
+        self._run_id, self._initialized = run_id, False
+        return True
+
+    def _start(self) -> Run:
+        name = self._run_name or f"{self._experiment_name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
+        # MLflow's own context (account, script, working directory) is not asked: it names people.
+        tags = scrub(self.tags or {}) | {MLFLOW_RUN_NAME: scrub_text(name)}
+        return self._mlflow_client.create_run(experiment_id(self._mlflow_client, self._experiment_name), tags=tags)
+
+    def _continue(self, run_id: str) -> Run:
+        try:
+            run = self._mlflow_client.get_run(run_id)
+        except MlflowException as error:
+            raise TrackingError(
+                f"no run {run_id} in {self._tracking_uri}; `medcnn ui` lists the runs, and MLFLOW_TRACKING_URI names "
+                "the store"
+            ) from error
+        self._mlflow_client.update_run(run_id, status="RUNNING")
+        self.evaluation_step = max((m.step for m in run.data._metric_objs if m.key.startswith("val/")), default=0)
+        self._write_tags(self.tags or {})
+        return run
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
+        """Log what Lightning saved as hyper-parameters, unless the whole configuration was logged already."""
+        if not self._config_logged:
+            self._log_params(vars(params) if isinstance(params, Namespace) else params)
+
+    @rank_zero_only
+    def log_config(self, config: Mapping[str, Any]) -> None:
+        """Log a composed configuration as flat parameters named as on the command line.
+
+        A parameter that differs from what the run holds (it was resumed with other settings) is kept as it was and
+        noted in a tag ``drift.<name>``.
+        """
+        self._log_params(config)
+        self._config_logged = True
+
+    def _log_params(self, config: Mapping[str, Any]) -> None:
+        wanted = {_key(name): _cut(value, MAX_PARAM_VAL_LENGTH) for name, value in flatten(scrub(config)).items()}
+        client = self.experiment
+        held = client.get_run(self._run_id).data.params
+        for batch in _batches((Param(k, v) for k, v in wanted.items() if k not in held), _PARAMS_A_BATCH):
+            client.log_batch(self._run_id, params=batch)
+        drift = {k: v for k, v in wanted.items() if k in held and held[k] != v}
+        self._write_tags({f"drift.{k}": f"{held[k]} -> {v}" for k, v in drift.items()})
+
+    @rank_zero_only
+    def log_tags(self, tags: Mapping[str, Any]) -> None:
+        """Set tags of the run, scrubbed."""
+        _ = self.experiment
+        self._write_tags(tags)
+
+    def _write_tags(self, tags: Mapping[str, Any]) -> None:
+        ready = (RunTag(_key(name), _cut(scrub(value, name), MAX_TAG_VAL_LENGTH)) for name, value in tags.items())
+        for batch in _batches(ready, _PARAMS_A_BATCH):
+            self._mlflow_client.log_batch(self._run_id, tags=batch)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float | Tensor], step: int | None = None) -> None:
+        """Log numbers: at their epoch where Lightning names one, at ``step`` otherwise."""
+        now = int(time() * 1000)
+        epoch = metrics.get("epoch")
+        ready = [
+            Metric(_key(name), float(value), now, self._step(name, epoch, step))
+            for name, value in metrics.items()
+            if name != "epoch" and not isinstance(value, str)
+        ]
+        steps = [metric.step for metric in ready if metric.key.startswith("val/")]
+        self.evaluation_step = max([self.evaluation_step, *steps])
+        for batch in _batches(ready, _METRICS_A_BATCH):
+            self.experiment.log_batch(self._run_id, metrics=batch)
+
+    def _step(self, name: str, epoch: float | Tensor | None, step: int | None) -> int:
+        if self.evaluating or name.startswith("test/"):
+            return self.evaluation_step
+        return int(epoch) if epoch is not None and not name.endswith("_step") else step or 0
+
+    @rank_zero_only
+    def finalize(self, status: str = "success") -> None:
+        """End the run: FINISHED, FAILED, or KILLED where a user or the scheduler stopped it."""
+        if not self._initialized or self._run_id is None:
+            return
+        stopped = isinstance(sys.exc_info()[1], KeyboardInterrupt | SystemExit)
+        ended = "FINISHED" if status in ("success", "finished") else "KILLED" if stopped else "FAILED"
+        self._mlflow_client.set_terminated(self._run_id, ended)
+        atexit.unregister(self._close_at_exit)
+
+    def _close_at_exit(self) -> None:
+        """A process that leaves between two stages must not leave its run running."""
+        if self._run_id is not None and self._mlflow_client.get_run(self._run_id).info.status == "RUNNING":
+            self._mlflow_client.set_terminated(self._run_id, "KILLED")
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested mappings, and lists that hold mappings, as one level of dotted names."""
+    if isinstance(value, Mapping) and value:
+        pairs: Iterable[tuple[Any, Any]] = value.items()
+    elif isinstance(value, list | tuple) and any(isinstance(inner, Mapping) for inner in value):
+        pairs = enumerate(value)
+    else:
+        return {prefix: value} if prefix else {}
+    flat: dict[str, Any] = {}
+    for name, inner in pairs:
+        flat |= flatten(inner, f"{prefix}.{name}" if prefix else str(name))
+    return flat
+
+
+def _key(name: str) -> str:
+    """A name MLflow accepts."""
+    return re.sub(r"[^\w/. -]+", "_", name, flags=re.ASCII)[:MAX_ENTITY_KEY_LENGTH]
+
+
+def _cut(value: Any, limit: int) -> str:
+    text = str(value)
+    return text if len(text) <= limit else text[: limit - len(_CUT)] + _CUT
+
+
+def _batches(entries: Iterable[Any], size: int) -> Iterable[list[Any]]:
+    iterator = iter(entries)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -16,8 +16,8 @@ from medcnn.transforms.augment_stages import noise
 
 EVERYTHING = {
     "rotate_degrees": 20.0, "translate": 0.1, "scale": (0.8, 1.25), "shear_degrees": 5.0, "crop": 0.8,
-    "flip_axes": (1,), "brightness": 0.2, "contrast": (0.7, 1.4), "gamma": (0.7, 1.5), "noise_std": 0.1, "blur_sigma": 1.5,
-    "erase": 0.4, "blur_probability": 0.5, "erase_probability": 0.5, "geometry_probability": 0.7,
+    "flip_axes": (1,), "brightness": 0.2, "contrast": (0.7, 1.4), "gamma": (0.7, 1.5), "noise_std": 0.1,
+    "blur_sigma": 1.5, "erase": 0.4, "blur_probability": 0.5, "erase_probability": 0.5, "geometry_probability": 0.7,
 }  # fmt: skip
 
 

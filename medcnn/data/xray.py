@@ -1,0 +1,54 @@
+"""Chest radiographs: a folder of class folders, or a table of cases."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from medcnn.data.images import FilmFiles
+from medcnn.data.module import CaseDataModule, Cohort
+from medcnn.errors import ConfigError
+from medcnn.io.manifest import Manifest, folder_manifest, read_manifest
+
+
+class ChestXrayDataModule(CaseDataModule):
+    """Radiographs from DICOM, PNG, JPEG or TIFF files.
+
+    Args:
+        source: A folder with one folder a class, or a manifest (CSV or Parquet).
+        root: Folder that the paths of a manifest are relative to; its own folder by default.
+        classes: Names of the classes in their order; the last word on which is positive. Found in the source by default.
+        label: Column of a manifest that holds the class.
+        findings: Columns of a manifest that hold one finding each, for several labels a case.
+        patient: Where the patient is told: ``column:NAME``, ``pattern:REGEX`` on the file name (its first group), or ``dicom``.
+        **common: What every cohort takes; see ``CaseDataModule``.
+
+    Raises:
+        ConfigError: If ``source`` does not exist.
+        ManifestError: If it cannot be used as it stands.
+    """
+
+    def __init__(self, source: Path, root: Path | None = None, classes: Sequence[str] | None = None, label: str = "label",
+                 findings: Sequence[str] | None = None, patient: str | None = None, **common: Any) -> None:
+        super().__init__(**common)
+        self.manifest = open_manifest(Path(source), root, classes, label, findings, patient)
+        self.classes, self.multilabel = tuple(self.manifest.classes), self.manifest.multilabel
+
+    def cohort(self) -> Cohort:
+        """The manifest's cases; paths stay behind."""
+        table = self.manifest.table
+        images = FilmFiles(self.manifest.root, table["path"].tolist())
+        return Cohort(table.drop(columns="path"), images, self.manifest.subgroups, self.manifest.digest)
+
+
+def open_manifest(source: Path, root: Path | None = None, classes: Sequence[str] | None = None, label: str = "label",
+                  findings: Sequence[str] | None = None, patient: str | None = None) -> Manifest:
+    """A manifest from a table, or from a folder of class folders.
+
+    Raises:
+        ConfigError: If ``source`` does not exist.
+    """
+    if source.is_dir():
+        return folder_manifest(source, classes=classes, patient=patient)
+    if not source.exists():
+        raise ConfigError(f"no such file or folder: {source.name}; expected a folder of class folders or a manifest (CSV, Parquet)")
+    return read_manifest(source, root=root, label=label, findings=findings, classes=classes, patient=patient)

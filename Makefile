@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP) ## a phantom chest cohort as DICOM, from fit to findings, into demo/
-	$(BIN)/medcnn demo $(DEMO)
+	$(BIN)/medcnn demo --folder $(DEMO)
 
 test: $(STAMP) ## run every test that can run here
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile

@@ -6,7 +6,7 @@ import platform
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from importlib import metadata
 from pathlib import Path
@@ -56,27 +56,30 @@ LEAST_MEMORY, LEAST_DISK = 4 * GIB, 5 * GIB
 
 
 def checkup() -> Iterator[Finding]:
-    """Every finding, the cheap ones first."""
-    yield python_version()
-    yield from package_versions()
-    yield from unwanted_packages()
-    yield from codecs()
-    yield from devices()
-    yield memory()
-    yield disk(Path.cwd())
-    yield tracking()
+    """Every finding. A look that fails for a library that does not load becomes a finding itself."""
+    looks: dict[str, Callable[[], Iterable[Finding]]] = {
+        "Python": python_version,
+        "packages": package_versions,
+        "unwanted packages": unwanted_packages,
+        "codecs": codecs,
+        "devices": devices,
+        "memory": memory,
+        "disk": disk,
+        "tracking": tracking,
+    }
+    for name, look in looks.items():
+        try:
+            yield from look()
+        except (ImportError, OSError, RuntimeError) as error:
+            first_line = str(error).partition("\n")[0]
+            yield Finding("software", name, "broken", first_line, "install medcnn again, with constraints.txt")
 
 
-def python_version() -> Finding:
+def python_version() -> Iterator[Finding]:
     """The interpreter, which pip also checks."""
     fine = sys.version_info >= (3, 11)
-    return Finding(
-        "software",
-        "Python",
-        "ok" if fine else "broken",
-        platform.python_version(),
-        "" if fine else "install Python 3.11 or newer",
-    )
+    advice = "" if fine else "install Python 3.11 or newer"
+    yield Finding("software", "Python", "ok" if fine else "broken", platform.python_version(), advice)
 
 
 def package_versions() -> Iterator[Finding]:
@@ -103,7 +106,7 @@ def unwanted_packages() -> Iterator[Finding]:
 
 def codecs() -> Iterator[Finding]:
     """One line a transfer syntax: what opens it, or what would."""
-    from medcnn.io.dicom import installed_codecs
+    from medcnn.io.codecs import installed_codecs
 
     for uid, name, decoder, install in installed_codecs():
         if decoder:
@@ -129,56 +132,48 @@ def devices() -> Iterator[Finding]:
         yield Finding("device", "cuda", "missing", f"torch {torch.__version__} sees no GPU", advice)
 
 
-def memory() -> Finding:
+def memory() -> Iterator[Finding]:
     """Memory of the machine."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     short = total < LEAST_MEMORY
-    advice = "train with a smaller data.init_args.cache_mb and batch_size" if short else ""
-    return Finding("machine", "memory", "warning" if short else "ok", f"{total / GIB:.0f} GiB", advice)
+    advice = "lower data.init_args.cache_mb and data.init_args.batch_size" if short else ""
+    yield Finding("machine", "memory", "warning" if short else "ok", f"{total / GIB:.0f} GiB", advice)
 
 
-def disk(folder: Path) -> Finding:
-    """Room for runs and caches where the program stands."""
-    free = shutil.disk_usage(folder).free
+def disk() -> Iterator[Finding]:
+    """Room where the program stands, for that is where runs and caches go."""
+    free = shutil.disk_usage(Path.cwd()).free
     short = free < LEAST_DISK
     advice = "runs, checkpoints and caches are written here: make room" if short else ""
-    return Finding("machine", "disk", "warning" if short else "ok", f"{free / GIB:.0f} GiB free", advice)
+    yield Finding("machine", "disk", "warning" if short else "ok", f"{free / GIB:.0f} GiB free", advice)
 
 
-def tracking() -> Finding:
-    """The store of runs: there and writable, or to be made. The address is shown without its password."""
-    try:
-        from medcnn.tracking.store import sqlite_file, store_uri
-    except ImportError as error:
-        return Finding(
-            "tracking", "store", "broken", f"MLflow does not import: {error}", "pip install 'mlflow>=3.16.1'"
-        )
+def tracking() -> Iterator[Finding]:
+    """The store of runs: there and writable, or to be made. An address is shown without its password."""
+    from medcnn.tracking.store import sqlite_file, store_uri
+
     uri = store_uri()
     file = sqlite_file(uri)
     if file is None:
-        return Finding("tracking", "store", "ok", f"{_without_password(uri)} (not asked)")
-    return _sqlite_store(file)
+        yield Finding("tracking", "store", "ok", f"{_without_password(uri)} (not asked)")
+    else:
+        yield Finding("tracking", "store", *_sqlite_store(file))
 
 
-def _sqlite_store(file: Path) -> Finding:
+def _sqlite_store(file: Path) -> tuple[State, str, str]:
+    elsewhere = "make it writable, or set MLFLOW_TRACKING_URI to another"
     if not file.exists():
-        writable = os.access(file.parent, os.W_OK)
-        advice = "" if writable else "the folder is read-only: set MLFLOW_TRACKING_URI"
-        return Finding(
-            "tracking", "store", "ok" if writable else "broken", f"{file.name}, made by the first run", advice
-        )
+        if os.access(file.parent, os.W_OK):
+            return "ok", f"{file.name}, made by the first run", ""
+        return "broken", f"{file.name} is not there and its folder is read-only", elsewhere
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as store:
             (runs,) = store.execute("SELECT count(*) FROM runs").fetchone()
     except sqlite3.Error as error:
-        return Finding(
-            "tracking", "store", "broken", f"{file.name}: {error}", "move the file away or set MLFLOW_TRACKING_URI"
-        )
+        return "broken", f"{file.name}: {error}", "move it away, or set MLFLOW_TRACKING_URI to another"
     if not os.access(file, os.W_OK):
-        return Finding(
-            "tracking", "store", "broken", f"{file.name} is read-only", "make it writable or set MLFLOW_TRACKING_URI"
-        )
-    return Finding("tracking", "store", "ok", f"{file.name}, {runs} runs")
+        return "broken", f"{file.name} is read-only", elsewhere
+    return "ok", f"{file.name}, {runs} runs", ""
 
 
 def _without_password(uri: str) -> str:

@@ -2,8 +2,10 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,6 +19,11 @@ def in_scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
+
+
+def looked_at() -> Finding:
+    (finding,) = checkup.tracking()
+    return finding
 
 
 def states(findings: list[Finding]) -> dict[str, str]:
@@ -64,7 +71,7 @@ def test_torchvision_beside_us_is_a_warning(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_store_that_is_not_there_yet_is_fine(in_scratch: Path) -> None:
-    assert checkup.tracking().state == "ok"
+    assert looked_at().state == "ok"
     assert not list(in_scratch.iterdir()), "looking must not make a store"
 
 
@@ -72,28 +79,34 @@ def test_a_store_tells_how_many_runs_it_has(in_scratch: Path) -> None:
     with sqlite3.connect("mlflow.db") as store:
         store.execute("CREATE TABLE runs (run_uuid TEXT)")
         store.execute("INSERT INTO runs VALUES ('a'), ('b')")
-    assert checkup.tracking().found == "mlflow.db, 2 runs"
+    assert looked_at().found == "mlflow.db, 2 runs"
 
 
 def test_a_file_that_is_no_store_is_broken(in_scratch: Path) -> None:
     (in_scratch / "mlflow.db").write_text("patient,label\n1,0\n" * 100)
-    assert checkup.tracking().state == "broken"
+    assert looked_at().state == "broken"
 
 
 def test_a_password_in_the_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://anna:s3cret@mlflow.example.org/")
-    found = checkup.tracking().found
+    found = looked_at().found
     assert "s3cret" not in found
     assert "mlflow.example.org" in found
 
 
-def test_little_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_disk_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkup.shutil, "disk_usage", lambda _: SimpleNamespace(free=checkup.GIB))
+    assert [finding.state for finding in checkup.disk()] == ["warning"]
 
-    class Usage:
-        free = checkup.GIB
 
-    monkeypatch.setattr(checkup.shutil, "disk_usage", lambda _: Usage)
-    assert checkup.disk(tmp_path).state == "warning"
+def test_a_library_that_does_not_load_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def devices() -> Iterator[Finding]:
+        raise ImportError("libtorch_cpu.so: cannot open shared object file\nand more")
+
+    monkeypatch.setattr(checkup, "devices", devices)
+    (broken,) = [finding for finding in checkup.checkup() if finding.state == "broken"]
+    assert broken.name == "devices"
+    assert broken.found == "libtorch_cpu.so: cannot open shared object file"
 
 
 def test_something_broken_makes_the_exit_code_two(

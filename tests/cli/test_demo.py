@@ -1,0 +1,117 @@
+"""``medcnn demo`` goes the whole way, and never over somebody's files."""
+
+import csv
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from medcnn.cli.demo import MARK, Demo, claim, closing_words
+from medcnn.cli.main import main
+from medcnn.errors import ConfigError, MedcnnError
+
+
+def write_tables(findings: Path) -> None:
+    findings.mkdir(parents=True)
+    with (findings / "findings.csv").open("w", newline="") as table:
+        csv.writer(table).writerows([["path", "call"], ["a.dcm", "normal"], ["b.dcm", "shadow"], ["c.dcm", "normal"]])
+    with (findings / "skipped.csv").open("w", newline="") as table:
+        writer = csv.writer(table)
+        writer.writerows(
+            [["path", "state", "reason", "sentence"], ["d.dcm", "failed", "truncated", "the file is cut short"]]
+        )
+
+
+def test_a_folder_with_files_of_somebody_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ConfigError, match="--folder"):
+        claim(tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    assert not (tmp_path / MARK).exists()
+
+
+def test_a_cohort_of_the_same_name_is_not_taken_for_the_demos_own(tmp_path: Path) -> None:
+    (tmp_path / "cohort").mkdir()
+    with pytest.raises(ConfigError):
+        claim(tmp_path)
+    assert (tmp_path / "cohort").is_dir()
+
+
+def test_a_file_in_place_of_the_folder_is_a_mistake_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "demo").touch()
+    assert main(["demo", "--folder", str(tmp_path / "demo")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_its_own_folder_is_made_anew_and_notes_in_it_stay(tmp_path: Path) -> None:
+    claim(tmp_path / "demo")
+    write_tables(tmp_path / "demo" / "findings")
+    (tmp_path / "demo" / "notes.txt").write_text("mine")
+    claim(tmp_path / "demo")
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {MARK, "notes.txt"}
+
+
+def test_the_closing_words_count_what_the_tables_hold(tmp_path: Path) -> None:
+    write_tables(tmp_path / "findings")
+    words = closing_words(tmp_path, 61.7)
+    assert "62 s" in words
+    assert "3 films scored (2 normal, 1 shadow)" in words
+    assert "the file is cut short" in words
+    assert "exit code 3" in words
+    assert "medcnn ui" in words
+
+
+@pytest.fixture
+def pretended(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Verbs and the drawing of films stand still; the words of each verb are kept."""
+    called: list[list[str]] = []
+    phantom = ModuleType("medcnn.data.phantom")
+    phantom.make_phantom_cohort = lambda folder, **_: folder.mkdir()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "medcnn.data.phantom", phantom)
+
+    def pretend(words: list[str]) -> int:
+        called.append(words)
+        if words[0] != "score":
+            return 0
+        write_tables(Path(words[-1]))
+        return 3
+
+    monkeypatch.setattr("medcnn.cli.main.main", pretend)
+    return called
+
+
+def test_it_fits_tests_and_scores_what_it_fitted(tmp_path: Path, pretended: list[list[str]]) -> None:
+    assert Demo(folder=tmp_path / "demo")() == 0
+    assert [words[0] for words in pretended] == ["fit", "test", "score"]
+    fit, test, score = pretended
+    model = f"models:/{fit[fit.index('--register') + 1]}@champion"
+    assert test[-1] == model
+    assert score[1] == model
+    assert fit[fit.index("--config") + 1] == test[test.index("--config") + 1]
+    assert "--trainer.max_epochs" not in fit
+
+
+def test_a_step_that_ends_badly_ends_the_demo(
+    tmp_path: Path, pretended: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medcnn.cli.main.main", lambda words: 1)
+    with pytest.raises(MedcnnError, match="fit ended with 1"):
+        Demo(folder=tmp_path / "demo")()
+
+
+@pytest.mark.slow
+def test_the_quick_demo_goes_the_whole_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert main(["demo", "--quick", "true"]) == 0, capsys.readouterr().err
+    with Path("demo/findings/findings.csv").open(newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert rows
+    assert all(Path("demo/incoming", row["path"]).is_file() for row in rows)
+    assert Path("mlflow.db").is_file()
+    assert "broken on purpose" in capsys.readouterr().out

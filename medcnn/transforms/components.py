@@ -1,0 +1,113 @@
+"""Connected components of masks, the largest of them, and holes filled: 2-D and 3-D."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import cc3d
+import numpy as np
+from torch import Tensor
+
+from medcnn.transforms.carrier import EachImage, stacked
+
+Connectivity = Literal[4, 8, 6, 18, 26]
+KNOWN: dict[int, tuple[Connectivity, ...]] = {2: (4, 8), 3: (6, 18, 26)}
+
+
+def components(mask: np.ndarray, connectivity: Connectivity | None = None) -> tuple[np.ndarray, int]:
+    """Label the connected components of a mask in the order of their first voxels, as ``scipy.ndimage.label`` does.
+
+    Args:
+        mask: bool ``(rows, columns)`` or ``(planes, rows, columns)``.
+        connectivity: Neighbors of a voxel: 4 or 8 in 2-D, 6, 18 or 26 in 3-D; the largest where ``None``.
+
+    Returns:
+        Labels of the shape of ``mask``, integers from 1 with 0 for background, and how many there are.
+
+    Raises:
+        ValueError: For a connectivity that does not belong to the mask's dimension.
+    """
+    known = KNOWN.get(mask.ndim, ())
+    connectivity = known[-1] if connectivity is None and known else connectivity
+    if connectivity is None or connectivity not in known:
+        raise ValueError(f"connectivity of a {mask.ndim}-D mask must be one of {known}, found {connectivity}")
+    labels, count = cc3d.connected_components(
+        np.ascontiguousarray(mask), connectivity=connectivity, return_N=True, binary_image=True
+    )
+    return labels, int(count)
+
+
+def largest_component(mask: np.ndarray, connectivity: Connectivity | None = None) -> np.ndarray:
+    """The component with the most voxels, the first of equals; nothing where there is none. bool."""
+    labels, count = components(mask, connectivity)
+    if count < 2:
+        return mask.copy()
+    sizes = np.bincount(labels.reshape(-1), minlength=count + 1)
+    sizes[0] = 0
+    return labels == sizes.argmax()
+
+
+def filled(mask: np.ndarray) -> np.ndarray:
+    """A mask with the background filled that no path of face neighbors joins to the border of the image. bool."""
+    # A margin of background makes everything outside one component, the one at the corner.
+    background = np.pad(~mask, 1, constant_values=True)
+    labels, _ = components(background, KNOWN[mask.ndim][0])
+    return (labels != labels.flat[0])[(slice(1, -1),) * mask.ndim]
+
+
+class ComponentsLabeled(EachImage):
+    """Masks replaced by the labels of their components, int32 from 1, each channel by itself.
+
+    Args:
+        keys: Masks ``(C, *spatial)``; what is not 0 is foreground.
+        connectivity: 4 or 8 in 2-D, 6, 18 or 26 in 3-D; the largest where ``None``.
+        allow_missing_keys: Skip a key that a case does not have.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str] | str,
+        connectivity: Connectivity | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.connectivity = connectivity
+
+    def change(self, pixels: np.ndarray, image: Tensor | np.ndarray) -> np.ndarray:
+        """The labels of every channel."""
+        return stacked([components(channel != 0, self.connectivity)[0] for channel in pixels]).astype(np.int32)
+
+
+class LargestComponent(EachImage):
+    """Masks (bool) of the largest component of each channel, the first of equals.
+
+    Args:
+        keys: Masks ``(C, *spatial)``; what is not 0 is foreground.
+        connectivity: 4 or 8 in 2-D, 6, 18 or 26 in 3-D; the largest where ``None``.
+        allow_missing_keys: Skip a key that a case does not have.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str] | str,
+        connectivity: Connectivity | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.connectivity = connectivity
+
+    def change(self, pixels: np.ndarray, image: Tensor | np.ndarray) -> np.ndarray:
+        """The largest component of every channel."""
+        return stacked([largest_component(channel != 0, self.connectivity) for channel in pixels])
+
+
+class HolesFilled(EachImage):
+    """Masks (bool) without holes, each channel by itself.
+
+    Args:
+        keys: Masks ``(C, *spatial)``; what is not 0 is foreground.
+        allow_missing_keys: Skip a key that a case does not have.
+    """
+
+    def change(self, pixels: np.ndarray, image: Tensor | np.ndarray) -> np.ndarray:
+        """Every channel filled."""
+        return stacked([filled(channel != 0) for channel in pixels])

@@ -1,0 +1,203 @@
+"""The checkpoint as a product: all that scoring needs in one file or one folder, and nothing personal."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+from torch import Tensor
+
+import medcnn
+from medcnn.errors import CheckpointError
+from medcnn.tasks.archive import read_checkpoint, write_whole
+from medcnn.tasks.build import build
+from medcnn.tasks.classification import ClassificationTask
+from medcnn.tasks.decision import Decision
+from medcnn.tasks.plain import is_plain
+
+WEIGHTS, RECIPE = "weights.safetensors", "product.json"
+# What only training needs: it would be built for nothing, and could refuse a file that scores well.
+TRAINING_ONLY = ("optimizer", "scheduler", "decay_all")
+PARTS = ("task", "preprocess", "classes", "multilabel", "decision", "provenance")
+PLACE = re.compile(r"(/|~/|\\\\|[A-Za-z]:[\\/]|file:)\S*[\\/]\S+")
+
+
+@dataclass(frozen=True)
+class Product:
+    """A model that can be rebuilt, scored with and passed on.
+
+    Attributes:
+        weights: Name in the task to tensor, on the CPU; the averaged weights where training averaged them.
+        task: ``{"class_path", "init_args"}`` of the task, net and loss.
+        preprocess: The same of every fixed transform, in order.
+        classes: Names, in the order of the logits.
+        multilabel: Whether several findings may stand together.
+        decision: ``Decision.to_dict()``; None where no validation has chosen one.
+        provenance: run_id, medcnn_version, data_digest, image_shape ``(C, *spatial)``.
+    """
+
+    weights: dict[str, Tensor]
+    task: dict[str, Any]
+    preprocess: list[dict[str, Any]]
+    classes: tuple[str, ...]
+    multilabel: bool
+    decision: dict[str, Any] | None
+    provenance: dict[str, Any]
+
+    @classmethod
+    def from_checkpoint(cls, path: Path) -> "Product":
+        """Take from a training checkpoint what scoring needs; optimizer, callbacks and loops stay behind.
+
+        Raises:
+            CheckpointError: Not a checkpoint of medcnn, or made from objects that it holds no description of.
+        """
+        found = read_checkpoint(path)
+        arguments, origin = dict(found["hyper_parameters"]), found["medcnn"]
+        arguments.pop("_instantiator", None)
+        class_path = arguments.pop("_class_path", None)
+        lacking = [name for name in ("net", "loss", "classes") if name not in arguments]
+        if class_path is None or lacking:
+            raise CheckpointError(
+                f"{Path(path).name} does not say how its {', '.join(lacking) or 'task'} was made, for it was passed "
+                "as a ready object; make the task with medcnn.tasks.build.build, or train with `medcnn fit`"
+            )
+        data = found.get("datamodule_hyper_parameters") or {}
+        parts = {
+            "task": {"class_path": class_path,
+                     "init_args": {k: v for k, v in arguments.items() if k not in TRAINING_ONLY}},
+            "preprocess": list(data.get("preprocess") or []),
+            "classes": arguments["classes"],
+            "multilabel": arguments.get("multilabel", False),
+            "decision": found.get("decision"),
+            "provenance": {
+                "run_id": origin.get("run_id", ""),
+                "medcnn_version": origin.get("version", ""),
+                "data_digest": origin.get("data_digest", ""),
+                "image_shape": list(origin.get("image_shape", ())),
+            },
+        }  # fmt: skip
+        return cls._of(dict(found["state_dict"]), parts, Path(path).name)
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> "Product":
+        """Read a folder that ``to_folder`` wrote.
+
+        Raises:
+            CheckpointError: A file is missing, damaged, or the two do not belong together.
+        """
+        folder = Path(folder)
+        try:
+            parts = json.loads((folder / RECIPE).read_text("utf-8"))
+            content = (folder / WEIGHTS).read_bytes()
+            weights = safetensors.torch.load(content)
+        except (OSError, ValueError, RecursionError, safetensors.SafetensorError) as error:
+            first = (str(error).splitlines() or [""])[0][:160]
+            raise CheckpointError(
+                f"{folder.name} is no model folder, or is damaged ({type(error).__name__}: {first}); "
+                f"expected {RECIPE} and {WEIGHTS} in it"
+            ) from error
+        if not isinstance(parts, dict) or parts.get("weights_sha256") != hashlib.sha256(content).hexdigest():
+            raise CheckpointError(f"{WEIGHTS} and {RECIPE} in {folder.name} do not belong together; copy both again")
+        return cls._of(weights, parts, folder.name)
+
+    @classmethod
+    def _of(cls, weights: dict[str, Any], parts: Mapping[str, Any], name: str) -> "Product":
+        wrong = [key for key in PARTS if key not in parts or not is_plain(parts[key])]
+        if wrong or not all(isinstance(value, Tensor) for value in weights.values()):
+            raise CheckpointError(f"{name} holds no plain {', '.join(wrong) or 'weights'}; medcnn did not write it")
+        for text in _texts({key: parts[key] for key in PARTS}):
+            if PLACE.fullmatch(text):
+                raise CheckpointError(
+                    f"{name} names a place on the machine that trained it, {text[:80]!r}; a model that leaves must "
+                    "not: take that argument out of the configuration and fit again"
+                )
+        return cls(
+            weights=weights,
+            task=dict(parts["task"]),
+            preprocess=[dict(part) for part in parts["preprocess"]],
+            classes=tuple(parts["classes"]),
+            multilabel=bool(parts["multilabel"]),
+            decision=parts["decision"],
+            provenance=dict(parts["provenance"]),
+        )
+
+    def to_folder(self, folder: Path) -> None:
+        """Write ``weights.safetensors`` and ``product.json``; each file appears whole, the recipe last."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        content = self._packed
+        recipe = self._parts | {"weights_sha256": hashlib.sha256(content).hexdigest(), "written_by": medcnn.__version__}
+        text = json.dumps(recipe, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        write_whole(folder / WEIGHTS, lambda draft: draft.write_bytes(content))
+        write_whole(folder / RECIPE, lambda draft: draft.write_text(text, "utf-8"))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over weights and recipe: two products that score alike in every digit share it."""
+        recipe = json.dumps(self._parts, sort_keys=True, ensure_ascii=False).encode()
+        return hashlib.sha256(self._packed + recipe).hexdigest()
+
+    def build_task(self) -> ClassificationTask:
+        """The task with its weights and decision, ready to score.
+
+        Raises:
+            CheckpointError: A class outside the allow-list, or weights that do not fit it.
+        """
+        task = build(self.task)
+        if not isinstance(task, ClassificationTask):
+            raise CheckpointError(f"the model is a {self.task.get('class_path')}; expected a ClassificationTask")
+        try:
+            task.load_state_dict(self.weights)
+        except RuntimeError as error:
+            first = " ".join(str(error).split())[:200]
+            raise CheckpointError(f"the weights do not fit the model's description: {first}") from error
+        task.decision = Decision.from_dict(self.decision) if self.decision else None
+        task.run_id, task.data_digest = self.provenance.get("run_id", ""), self.provenance.get("data_digest", "")
+        task.image_shape = tuple(self.provenance.get("image_shape", ()))
+        return task.eval().requires_grad_(False)
+
+    def build_preprocess(self) -> list[Any]:
+        """The fixed transforms, in order.
+
+        Raises:
+            CheckpointError: One of them is outside the allow-list.
+        """
+        return [build(spec) for spec in self.preprocess]
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in PARTS} | {"classes": list(self.classes)}
+
+    @cached_property
+    def _packed(self) -> bytes:
+        # A clone each: tensors that share memory, as tied weights do, cannot be packed.
+        return safetensors.torch.save({name: self.weights[name].clone().contiguous() for name in sorted(self.weights)})
+
+
+def open_product(path: Path) -> Product:
+    """A product from a checkpoint file or from a folder.
+
+    Raises:
+        CheckpointError: Neither, or it does not read.
+    """
+    path = Path(path)
+    return Product.from_folder(path) if path.is_dir() else Product.from_checkpoint(path)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every string in plain data, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from _texts(key)
+            yield from _texts(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _texts(part)

@@ -1,0 +1,57 @@
+"""Do net, data and classes fit each other? Said in one line at the first batch, not in a traceback from a kernel."""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from medcnn.errors import ConfigError
+
+# What torch says when an image has the wrong number of channels, or is too small or of the wrong dimension.
+COMPLAINTS = (
+    "channels", "shapes cannot be multiplied", "dimension", "input size", "spatial", "Output size is too small",
+    "Kernel size", "must match the size", "D (unbatched)",
+)  # fmt: skip
+
+
+def explained(net: nn.Module, image: Tensor) -> Tensor:
+    """The net's logits; a complaint about channels or sizes becomes one line that says what came in.
+
+    Raises:
+        ConfigError: The net does not take images of this shape.
+    """
+    try:
+        return net(image)
+    except RuntimeError as error:
+        first = str(error).splitlines()[0] if str(error) else ""
+        if not any(words in first for words in COMPLAINTS):
+            raise
+        raise ConfigError(
+            f"{type(net).__name__} does not take images of shape {tuple(image.shape[1:])} (channels, *spatial): "
+            f"{first}; set the net's in_channels and spatial_dims to them, or change preprocess"
+        ) from error
+
+
+def check_batch(batch: Mapping[str, Tensor], logits: Tensor, classes: Sequence[str], multilabel: bool) -> None:
+    """Compare one batch's logits and labels with the classes.
+
+    Raises:
+        ConfigError: The net gives another number of logits, or labels are of the wrong shape, type or range.
+    """
+    count, labels, cases = len(classes), batch["label"], len(batch["image"])
+    if logits.shape != (cases, count):
+        raise ConfigError(
+            f"the net gives logits of shape {tuple(logits.shape[1:])} a case, and there are {count} classes "
+            f"({', '.join(classes)}); set its number of outputs to {count}"
+        )
+    wanted = (cases, count) if multilabel else (cases,)
+    if labels.shape != wanted or labels.is_floating_point() != multilabel:
+        kind = "float findings, NaN unknown" if multilabel else "int64 classes, -1 unknown"
+        raise ConfigError(
+            f"labels are {labels.dtype} {tuple(labels.shape)}; expected {kind}, {wanted}: "
+            f"the data is {'not ' if multilabel else ''}multi-label where the task is {'' if multilabel else 'not '}so"
+        )
+    lowest, highest = (0, 1) if multilabel else (-1, count - 1)
+    wrong = (labels < lowest) | (labels > highest)
+    if bool(wrong.any()):
+        allowed = "0 to 1, or NaN where unknown" if multilabel else f"0 to {count - 1}, or -1 where unknown"
+        raise ConfigError(f"a label is {labels[wrong][0].item():g}; expected {allowed}, for {', '.join(classes)}")

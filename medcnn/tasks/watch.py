@@ -1,0 +1,7 @@
+"""stub"""
+
+import pytorch_lightning as pl
+
+
+class GradientWatch(pl.Callback):
+    """stub"""

@@ -1,0 +1,96 @@
+"""What happens after Lightning is done: the decision, the product, and the few lines a user reads."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import torch
+
+from medcnn.tasks.checkpoint import Product
+from medcnn.tasks.decision import Decision
+from medcnn.tracking.models import log_product
+from medcnn.tracking.record import RunRecord
+
+if TYPE_CHECKING:
+    from medcnn.cli.lightning import MedcnnCLI
+
+HEADLINE = ("auroc", "average_precision", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
+
+
+def _figures(cli: "MedcnnCLI", stage: str) -> list[str]:
+    values = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
+    found = [(name, values[f"{stage}/{name}"]) for name in HEADLINE if f"{stage}/{name}" in values]
+    return [f"{stage}/{name:<18} {value:.4f}" for name, value in found]
+
+
+def _config_words(cli: "MedcnnCLI") -> str:
+    words = cli.words
+    named = [i for i, word in enumerate(words) if word in ("-c", "--config") or word.startswith("--data")]
+    return " ".join(" ".join(words[i : i + (1 if "=" in words[i] else 2)]) for i in named)
+
+
+def _record(cli: "MedcnnCLI") -> RunRecord | None:
+    return next((c for c in cli.trainer.callbacks if isinstance(c, RunRecord)), None)  # type: ignore[attr-defined]
+
+
+def finish_fit(cli: "MedcnnCLI") -> None:
+    """Choose the operating point on validation data, store it, log the one best model, and say what comes next."""
+    trainer, task = cli.trainer, cli.model
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    if not best:
+        if trainer.is_global_zero:
+            print("no checkpoint was kept: validation gave no figure to choose by, so there is no model to score with")
+        return
+    # Once more over the validation cases with the best weights, at the decision stored with them.
+    trainer.validate(task, datamodule=cli.datamodule, ckpt_path=best, verbose=False, weights_only=True)
+    if trainer.is_global_zero:
+        _log_model(cli, Path(best))
+        _say_fit(cli, Path(best))
+
+
+def _log_model(cli: "MedcnnCLI", best: Path) -> None:
+    logger, record = cli.trainer.logger, _record(cli)
+    if logger is None:
+        return
+    if record is not None:
+        record.log_decision(cli.trainer, cli.model)
+    options = cli.config[cli.subcommand]
+    with tempfile.TemporaryDirectory() as folder:
+        Product.from_checkpoint(best).to_folder(Path(folder))
+        log_product(logger, Path(folder), register=options.get("register"), alias=options.get("alias"))
+
+
+def _say_fit(cli: "MedcnnCLI", best: Path) -> None:
+    run_id = getattr(cli.trainer.logger, "run_id", None)
+    shown = best.relative_to(Path.cwd()) if best.is_relative_to(Path.cwd()) else best
+    model = f"runs:/{run_id}" if run_id else str(shown)
+    print("\n".join(["", f"run        {run_id or 'not tracked'}", f"checkpoint {shown}", *_figures(cli, "val")]))
+    for name, threshold in cli.model.decision.thresholds.items():
+        print(f"threshold  {threshold:.4f} for {name}, at a sensitivity of {cli.model.target_sensitivity:g} or more")
+    print(f"next       medcnn test {_config_words(cli)} --ckpt_path {model}")
+    print(f"           medcnn score {model} FOLDER OUT")
+
+
+def finish_test(cli: "MedcnnCLI") -> None:
+    """Say the test figures and where they went."""
+    if cli.trainer.is_global_zero:
+        run_id = getattr(cli.trainer.logger, "run_id", None)
+        print("\n".join(["", *_figures(cli, "test"), f"run        {run_id or 'not tracked'}; medcnn ui opens it"]))
+
+
+def finish_predict(cli: "MedcnnCLI") -> None:
+    """Write one row a case: its pseudonym, a probability for each class, and the call."""
+    batches = cli.trainer.predict_loop.predictions
+    numbers = torch.cat([batch["case"] for batch in batches]).numpy()
+    shares = torch.cat([batch["probabilities"] for batch in batches]).float().cpu()
+    task, decision = cli.model, cli.model.decision or Decision()
+    cases = cli.datamodule.cases.iloc[numbers]
+    table = pd.DataFrame({"case": cases["case"].to_numpy()} | dict(zip(task.classes, shares.numpy().T, strict=True)))
+    table["call"] = decision.call(shares, task.classes, task.multilabel)
+    out = Path(cli.config[cli.subcommand].get("out") or "predictions.csv")
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    table.to_csv(unfinished, index=False)
+    unfinished.replace(out)
+    print(f"{len(table)} cases in {out}")

@@ -1,0 +1,190 @@
+"""``fit``, ``validate``, ``test`` and ``predict``: LightningCLI over our own parts."""
+
+import logging
+import warnings
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from jsonargparse import ArgumentError
+from jsonargparse.typing import register_type
+from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+
+from medcnn.cli.allowed import check_class_paths, guard_yaml
+from medcnn.cli.finish import finish_fit, finish_predict, finish_test
+from medcnn.cli.models import resolve_model
+from medcnn.data.module import CaseDataModule
+from medcnn.errors import ConfigError
+from medcnn.tasks.checkpoint import Product, open_product
+from medcnn.tasks.watch import GradientWatch
+from medcnn.tracking.logger import RunLogger
+from medcnn.tracking.record import RunRecord
+
+# MONAI types ``keys`` as Hashable, which has no written form: without this a config holds a text in place of the key.
+register_type(
+    Hashable, serializer=lambda v: v, deserializer=lambda v: v, type_check=lambda v, t: isinstance(v, str | int)
+)
+
+#: Said by libraries about their own insides; nothing a user could act on.
+QUIET = (
+    ".*LeafSpec.*",
+    ".*does not have many workers.*",
+    ".*model summary.*",
+    ".*WeightAveraging.*",
+    ".*sync_dist.*",
+    ".*srun.*",
+    ".*exists and is not empty.*",
+)
+
+CALLBACKS: dict[str, tuple[type[pl.Callback], dict[str, Any]]] = {
+    "checkpoint": (
+        ModelCheckpoint,
+        {
+            "monitor": "val/auroc",
+            "mode": "max",
+            "filename": "best",
+            "save_last": True,
+            "auto_insert_metric_name": False,
+            "enable_version_counter": False,
+        },
+    ),
+    "early_stopping": (EarlyStopping, {"monitor": "val/auroc", "mode": "max", "patience": 15, "check_finite": False}),
+    "learning_rate": (LearningRateMonitor, {"logging_interval": "epoch"}),
+    "average": (EMAWeightAveraging, {"decay": 0.998}),
+    "watch": (GradientWatch, {}),
+    "record": (RunRecord, {}),
+}
+
+
+class ConfigText(SaveConfigCallback):
+    """Hands the composed configuration to the run record; nothing is written beside the logger's store."""
+
+    def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        text = self.parser.dump(self.config, skip_none=False)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, RunRecord):
+                callback.config_text = text
+
+
+class MedcnnCLI(LightningCLI):
+    """One model, one data module, one run."""
+
+    product: Product | None = None
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Name the parts that every run has, so that a config or the command line can set them."""
+        for key, (callback, defaults) in CALLBACKS.items():
+            parser.add_lightning_class_args(callback, key)
+            parser.set_defaults({f"{key}.{name}": value for name, value in defaults.items()})
+        parser.add_class_arguments(RunLogger, "tracking")
+        parser.add_argument("--register", type=str | None, default=None, help="Name to register the best model under.")
+        parser.add_argument("--alias", type=str, default="champion", help="Alias the registered version gets.")
+        parser.add_argument("--out", type=str | None, default=None, help="Table that predict writes.")
+        for name in ("classes", "multilabel"):
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Parse, and refuse class paths outside the allow-list before anything is built."""
+        guard_yaml()
+        self.words = list(args)
+        self.config = parser.parse_args(self.words)
+        check_class_paths(self.config)
+
+    def _parse_ckpt_path(self) -> None:
+        """Resolve ``runs:/`` and ``models:/``, and read the model's own account of itself."""
+        options = self.config[self.config.subcommand]
+        if not options.get("ckpt_path"):
+            if self.config.subcommand != "fit":
+                raise ConfigError(
+                    f"medcnn {self.config.subcommand} needs --ckpt_path: a file, runs:/ID or models:/name@alias"
+                )
+            return
+        path = resolve_model(str(options["ckpt_path"]), resume=self.config.subcommand == "fit")
+        if self.config.subcommand == "fit":
+            options["ckpt_path"] = str(path)
+        else:
+            # The weights are put into the model by us: a registered model is a folder, which Lightning cannot open.
+            self.product, options["ckpt_path"] = open_product(path), None
+
+    def instantiate_classes(self) -> None:
+        """Build the parts; outside ``fit`` the model comes from its checkpoint, not from the config."""
+        super().instantiate_classes()
+        if self.product is None:
+            return
+        self.model = self.product.build_task()
+        if tuple(self.model.classes) != tuple(self.datamodule.classes):
+            raise ConfigError(
+                f"the model knows the classes {', '.join(self.model.classes)}, the cohort has "
+                f"{', '.join(self.datamodule.classes)}: name the cohort's classes as the model does"
+            )
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Give the trainer the run: a new one, the checkpoint's own, or the one that is resumed."""
+        options = self.config_init[self.subcommand]
+        if options["trainer"].get("logger") is False:
+            return super().instantiate_trainer(**kwargs)
+        logger: RunLogger = options["tracking"]
+        run_id = self._run_of_the_checkpoint(options)
+        if run_id:
+            logger.continue_run(run_id)
+        return super().instantiate_trainer(logger=logger, **kwargs)
+
+    def _run_of_the_checkpoint(self, options: Any) -> str | None:
+        if self.product is not None:
+            return self.product.provenance.get("run_id")
+        if self.subcommand == "fit" and options.get("ckpt_path"):
+            return Product.from_checkpoint(Path(options["ckpt_path"])).provenance.get("run_id")
+        return None
+
+    def before_fit(self) -> None:
+        """Keep the checkpoints of a run in a folder of its own."""
+        checkpoint = self.trainer.checkpoint_callback
+        if isinstance(checkpoint, ModelCheckpoint) and checkpoint.dirpath is None:
+            run_id = getattr(self.trainer.logger, "run_id", None) if self.trainer.is_global_zero else None
+            checkpoint.dirpath = str(Path("checkpoints", run_id or "untracked").absolute())
+        self.model.run_id = getattr(self.trainer.logger, "run_id", None)
+
+    def after_fit(self) -> None:
+        finish_fit(self)
+
+    def after_test(self) -> None:
+        finish_test(self)
+
+    def after_predict(self) -> None:
+        finish_predict(self)
+
+
+def _quiet() -> None:
+    """Keep what a user should read; leave out what Lightning says of itself."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in QUIET:
+        warnings.filterwarnings("ignore", message=message)
+
+
+def run(words: list[str]) -> int:
+    """Run one of Lightning's four verbs.
+
+    Raises:
+        ConfigError: If the words or a config do not parse; the message is jsonargparse's, in one line.
+    """
+    _quiet()
+    try:
+        MedcnnCLI(
+            pl.LightningModule,
+            CaseDataModule,
+            args=words,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            seed_everything_default=0,
+            trainer_defaults={"enable_model_summary": False},
+            save_config_callback=ConfigText,
+            save_config_kwargs={"save_to_log_dir": False},
+            parser_kwargs={"prog": "medcnn", "exit_on_error": False},
+        )
+    except ArgumentError as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    return 0

@@ -1,0 +1,138 @@
+"""``medcnn score``: a model and a folder to findings."""
+
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from medcnn.errors import MedcnnError
+
+if TYPE_CHECKING:
+    from medcnn.scoring.tally import Tally
+
+#: Seconds between two lines where standard error is not a terminal.
+_EVERY_S = 30.0
+
+
+@dataclass
+class Score:
+    """Score every film in a folder; every other file gets a reason.
+
+    OUT receives findings.csv and findings.parquet (one row a film), skipped.csv (one row for every other file, with
+    the reason), summary.json and the ledger, by which a second start scores only what is new or has changed. File
+    names stand in OUT alone, never on the screen. Exit code 0: every image was scored; 3: some were not (files that
+    are no images, such as a README or a DICOMDIR, are listed but do not count); 2: a mistake that you can mend.
+
+    Attributes:
+        model: A checkpoint, a model's folder, ``runs:/ID`` or ``models:/name@alias``.
+        source: Folder of images (DICOM, PNG, JPEG, TIFF), searched recursively, or one image.
+        out: Folder for the findings; created if missing.
+        workers: Processes that read and prepare images; 0 for one a core.
+        batch_size: Images that the net takes at a time.
+        timeout_s: Seconds that one file may take before it is given up.
+        retry: Also try files again that an earlier start could not score.
+        device: Where the net runs: auto, cpu or cuda.
+    """
+
+    model: str
+    source: Path
+    out: Path
+    workers: int = 0
+    batch_size: int = 16
+    timeout_s: float = 60.0
+    retry: bool = False
+    device: str = "auto"
+
+    def __call__(self) -> int:
+        """Score; returns the exit code."""
+        self._check()
+        # Before anything heavy: the processes that read are made ready while this one imports and loads the model.
+        from medcnn.scoring.workers import warm_up
+
+        warm_up()
+        signal.signal(signal.SIGTERM, _stop)
+        from medcnn.scoring.run import Options, score_folder
+        from medcnn.tasks.checkpoint import open_product
+
+        product = open_product(self._model_path())
+        options = Options(self.workers, self.batch_size, self.timeout_s, self.retry, _device(self.device))
+        with _Progress() as progress:
+            tally = score_folder(product, self.source, self.out, options, progress=progress)
+        print(_report(tally))
+        return tally.exit_code
+
+    def _check(self) -> None:
+        if self.workers < 0 or self.batch_size < 1 or self.timeout_s <= 0:
+            raise MedcnnError("workers must be 0 or more, batch_size 1 or more, and timeout_s above 0")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise MedcnnError("device is auto, cpu or cuda")
+        if not self.source.exists():
+            raise MedcnnError("nothing is at SOURCE: give a folder of images, or one image")
+
+    def _model_path(self) -> Path:
+        if not self.model.startswith(("runs:/", "models:/")):
+            return Path(self.model)
+        from medcnn.tracking.models import fetch
+
+        return fetch(self.model)
+
+
+class _Progress:
+    """A bar on a terminal, a line now and then in a log; counts only, for names can be patients' names."""
+
+    def __init__(self) -> None:
+        from tqdm import tqdm
+
+        self._terminal = sys.stderr.isatty()
+        self._bar = tqdm(unit=" files", disable=not self._terminal, dynamic_ncols=True, smoothing=0.1)
+        self._next = time.monotonic() + _EVERY_S
+
+    def __call__(self, tally: "Tally") -> None:
+        if self._terminal:
+            if self._bar.total is None:
+                self._bar.reset(total=tally.found)
+                self._bar.initial = tally.done
+                self._bar.n = tally.done
+            self._bar.set_postfix(_states(tally), refresh=False)
+            self._bar.update(tally.done - self._bar.n)
+        elif time.monotonic() >= self._next:
+            self._next = time.monotonic() + _EVERY_S
+            counts = ", ".join(f"{count} {state}" for state, count in _states(tally).items())
+            print(f"{tally.done} of {tally.found} files: {counts}; {tally.rate:.1f} a second", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+def _states(tally: "Tally") -> dict[str, int]:
+    return {state: tally.states[state] for state in ("scored", "skipped", "failed")}
+
+
+def _report(tally: "Tally") -> str:
+    states = ", ".join(f"{count} {state}" for state, count in _states(tally).items())
+    lines = [f"{tally.found} files found: {states}"]
+    lines += [f"  {count:>7} {reason}" for reason, count in sorted(tally.reasons.items())]
+    if tally.done_now:
+        lines.append(f"{tally.done_now} of them now, in {tally.seconds:.1f} s ({tally.rate:.1f} a second once under way)")
+    else:
+        lines.append("nothing was new or had changed since the last start")
+    lines.append("OUT holds findings.csv, findings.parquet, skipped.csv and summary.json")
+    return "\n".join(lines)
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise MedcnnError("device is cuda, and torch finds none here: run `medcnn doctor`, or give cpu")
+    return "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _stop(signum: int, frame: object) -> NoReturn:
+    """End as after Ctrl-C: a batch system's SIGTERM leaves the tables written."""
+    raise KeyboardInterrupt

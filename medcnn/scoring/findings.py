@@ -1,0 +1,116 @@
+"""The tables of a scoring folder, written whole from its ledger, each in one stroke."""
+
+import csv
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from medcnn.scoring.ledger import Ledger, Row
+
+#: Rows turned into Parquet at a time, so that a million findings never stand in memory.
+_GROUP = 20_000
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the findings of one model look like.
+
+    Attributes:
+        model: Digest of the model.
+        classes: Names of the classes or findings, in the order of the probabilities.
+        threshold: The stored threshold in words, empty where the model has none.
+        call: From rows of probabilities to what each is called.
+    """
+
+    model: str
+    classes: tuple[str, ...]
+    threshold: str
+    call: Callable[[Sequence[Sequence[float]]], list[str]]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns of the findings."""
+        probabilities = [f"probability/{name}" for name in self.classes]
+        return ["path", "study", "series", "sop", "model", *probabilities, "call", "threshold", "flags"]
+
+    def lines(self, rows: Sequence[Row]) -> list[list[Any]]:
+        """Findings of scored rows, one list of cells each."""
+        calls = self.call([row.probabilities for row in rows])
+        return [
+            [shown(row.name), row.study, row.series, row.sop, self.model, *row.probabilities, call, self.threshold,
+             ";".join(row.flags)]
+            for row, call in zip(rows, calls, strict=True)
+        ]  # fmt: skip
+
+
+def shown(name: bytes) -> str:
+    r"""A file name as printable text: bytes that are no UTF-8, and control characters, as ``\x..``."""
+    text = name.decode("utf-8", errors="backslashreplace")
+    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def safe_cell(value: object) -> object:
+    """A cell of a CSV file that no spreadsheet takes for a formula.
+
+    File names and UIDs come from strangers. A text that begins with ``= + - @`` gets an apostrophe in front, which
+    spreadsheets show as plain text. The Parquet table and the ledger keep it as it is.
+    """
+    if isinstance(value, float):
+        return f"{value:.9g}"  # enough digits for a float32 to come back as it was
+    text = str(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def write_tables(ledger: Ledger, layout: Layout) -> None:
+    """Write ``findings.csv``, ``findings.parquet`` and ``skipped.csv`` anew; a reader sees the old or the new."""
+    scored = [row for row in ledger.rows() if row.state == "scored"]
+    missed = (row for row in ledger.rows() if row.state != "scored")
+    _replace(ledger.out / "findings.csv", lambda path: _write_csv(path, layout.columns, _chunks(layout, scored)))
+    _replace(ledger.out / "findings.parquet", lambda path: _write_parquet(path, layout, scored))
+    lines = ([shown(row.name), row.state, row.reason, row.sentence] for row in missed)
+    _replace(ledger.out / "skipped.csv", lambda p: _write_csv(p, ["path", "state", "reason", "sentence"], lines))
+
+
+def write_summary(out: Path, summary: dict[str, Any]) -> None:
+    """Write ``summary.json`` anew."""
+    text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+    _replace(out / "summary.json", lambda path: path.write_text(text, encoding="utf-8"))
+
+
+def _chunks(layout: Layout, rows: Sequence[Row]) -> Iterable[list[Any]]:
+    for start in range(0, len(rows), _GROUP):
+        yield from layout.lines(rows[start : start + _GROUP])
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    write(partial)
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    partial.replace(path)
+
+
+def _write_csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+    stream: TextIO
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow([safe_cell(name) for name in columns])
+        table.writerows([safe_cell(cell) for cell in line] for line in lines)
+
+
+def _write_parquet(path: Path, layout: Layout, rows: Sequence[Row]) -> None:
+    kinds = {name: pa.float32() for name in layout.columns if name.startswith("probability/")}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in layout.columns])
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, len(rows), _GROUP):
+            lines = layout.lines(rows[start : start + _GROUP])
+            columns = list(zip(*lines, strict=True))
+            arrays = [pa.array(column, type=kind.type) for column, kind in zip(columns, schema, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))

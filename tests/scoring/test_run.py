@@ -1,0 +1,298 @@
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import scoring_readers
+import torch
+from scoring_product import film, make_product
+
+from medcnn.errors import CheckpointError, MedcnnError
+from medcnn.io.dicom_write import write_film
+from medcnn.io.film import Film, read_film
+from medcnn.scoring.run import Options, score_folder
+from medcnn.scoring.scorer import Scorer
+from medcnn.scoring.tally import Tally
+from medcnn.tasks.checkpoint import Product
+
+FEW = Options(workers=2, batch_size=4, timeout_s=60.0)
+
+
+def findings(out: Path) -> pd.DataFrame:
+    return pd.read_csv(out / "findings.csv", keep_default_na=False, float_precision="round_trip").set_index("path")
+
+
+def skipped(out: Path) -> dict[str, str]:
+    with (out / "skipped.csv").open(newline="") as stream:
+        return {row["path"]: row["reason"] for row in csv.DictReader(stream)}
+
+
+def test_every_film_gets_the_probabilities_of_reading_preparing_and_the_net_alone(
+    product: Product, cohort: Path, tmp_path: Path
+) -> None:
+    tally = score_folder(product, cohort, tmp_path / "out", FEW)
+    assert (tally.found, tally.states["scored"], tally.exit_code) == (12, 12, 0)
+    table = findings(tmp_path / "out")
+    task = product.build_task()
+    for name, row in table.iterrows():
+        pixels = torch.from_numpy(read_film(cohort / str(name)).pixels.astype(np.float32))[None, None]
+        small = torch.nn.functional.interpolate(pixels, (32, 32), mode="area")
+        image = (small - small.min()) / (small.max() - small.min())
+        expected = torch.softmax(task.net(image) / 1.5, dim=1)[0]
+        np.testing.assert_allclose([row["probability/normal"], row["probability/effusion"]], expected, atol=2e-6)
+        assert row["call"] == ("effusion" if expected[1] >= 0.4 else "normal")
+    assert set(table["threshold"]) == {0.4}
+    assert set(table["model"]) == {product.digest}
+    assert table["call"].nunique() == 2
+
+
+def test_parquet_holds_what_the_csv_holds(product: Product, cohort: Path, tmp_path: Path) -> None:
+    score_folder(product, cohort, tmp_path / "out", FEW)
+    parquet = pd.read_parquet(tmp_path / "out" / "findings.parquet").set_index("path")
+    table = findings(tmp_path / "out")
+    assert list(parquet.columns) == list(table.columns)
+    assert list(parquet.index) == list(table.index) == sorted(table.index)
+    column = "probability/effusion"
+    np.testing.assert_array_equal(parquet[column].to_numpy(), table[column].to_numpy(dtype=np.float32))
+
+
+def test_a_monochrome1_film_scores_as_its_inverted_monochrome2_twin(product: Product, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    write_film(source / "two.dcm", film(1), photometric="MONOCHROME2")
+    write_film(source / "one.dcm", 4095 - film(1), photometric="MONOCHROME1")
+    score_folder(product, source, tmp_path / "out", FEW)
+    table = findings(tmp_path / "out")
+    assert table.loc["one.dcm", "probability/effusion"] == table.loc["two.dcm", "probability/effusion"]
+
+
+LOSSLESS = {
+    "implicit": "1.2.840.10008.1.2", "explicit": "1.2.840.10008.1.2.1", "big-endian": "1.2.840.10008.1.2.2",
+    "rle": "1.2.840.10008.1.2.5", "jpeg": "1.2.840.10008.1.2.4.70", "jpeg-any": "1.2.840.10008.1.2.4.57",
+    "jpeg-ls": "1.2.840.10008.1.2.4.80", "jpeg-2000": "1.2.840.10008.1.2.4.90", "htj2k": "1.2.840.10008.1.2.4.201",
+}  # fmt: skip
+
+
+def test_a_film_scores_the_same_in_every_lossless_syntax(product: Product, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, syntax in LOSSLESS.items():
+        write_film(source / f"{name}.dcm", film(1), transfer_syntax=syntax)
+    tally = score_folder(product, source, tmp_path / "out", FEW)
+    table = findings(tmp_path / "out")
+    assert tally.exit_code == 0, tally.reasons
+    assert len(table) == len(LOSSLESS)
+    assert table["probability/effusion"].nunique() == 1
+
+
+@pytest.mark.parametrize(("name", "reason"), [("segfault", "decoder_crashed"), ("killed", "decoder_crashed"),
+                                              ("hangs", "timeout"), ("huge", "out_of_memory"),
+                                              ("bug", "prepare_failed")])  # fmt: skip
+def test_a_poisoned_file_costs_itself_alone(
+    product: Product, cohort: Path, tmp_path: Path, name: str, reason: str
+) -> None:
+    first = next(cohort.rglob("*.dcm"))
+    for place in ("a", "m", "z"):
+        shutil.copy(first, cohort / f"{place}-{name}.dcm")
+    tally = score_folder(product, cohort, tmp_path / "out", Options(2, 4, timeout_s=1.0), scoring_readers.moody)
+    assert tally.states == {"scored": 12, "failed": 3}
+    assert tally.exit_code == 3
+    assert skipped(tmp_path / "out") == {f"{place}-{name}.dcm": reason for place in ("a", "m", "z")}
+    assert "Doe" not in "".join(path.read_text("latin-1") for path in (tmp_path / "out").iterdir())
+
+
+def test_a_second_start_scores_only_what_is_new_or_changed(product: Product, cohort: Path, tmp_path: Path) -> None:
+    score_folder(product, cohort, tmp_path / "out", FEW)
+    before = findings(tmp_path / "out")
+    assert score_folder(product, cohort, tmp_path / "out", FEW).done_now == 0
+    write_film(cohort / "new.dcm", film(40))
+    write_film(cohort / "patient 1" / "film5.dcm", film(41))
+    tally = score_folder(product, cohort, tmp_path / "out", FEW)
+    after = findings(tmp_path / "out")
+    assert (tally.done_now, tally.states["scored"]) == (2, 13)
+    assert set(after.index) - set(before.index) == {"new.dcm"}
+    changed = after.loc[before.index, "probability/effusion"] != before["probability/effusion"]
+    assert list(before.index[changed]) == ["patient 1/film5.dcm"]
+
+
+def test_what_failed_is_tried_again_on_request_only(product: Product, cohort: Path, tmp_path: Path) -> None:
+    shutil.copy(next(cohort.rglob("*.dcm")), cohort / "bug.dcm")
+    score_folder(product, cohort, tmp_path / "out", FEW, scoring_readers.moody)
+    assert score_folder(product, cohort, tmp_path / "out", FEW).states["failed"] == 1
+    tally = score_folder(product, cohort, tmp_path / "out", Options(2, 4, retry=True))
+    assert (tally.done_now, tally.states, tally.exit_code) == (1, {"scored": 13}, 0)
+
+
+RUN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import scoring_readers
+from medcnn.scoring.run import Options, score_folder
+from medcnn.tasks.checkpoint import open_product
+if __name__ == "__main__":
+    score_folder(open_product(Path({model!r})), Path({source!r}), Path({out!r}), Options(2, 2), scoring_readers.slow)
+"""
+
+
+@pytest.fixture
+def started(product: Product, cohort: Path, tmp_path: Path) -> Callable[[], subprocess.Popen[bytes]]:
+    """Starts a slow scoring in a process of its own and waits until it has written some rows."""
+    product.to_folder(tmp_path / "model")
+    places = {"model": tmp_path / "model", "source": cohort, "out": tmp_path / "out", "tests": Path(__file__).parent}
+    (tmp_path / "run.py").write_text(RUN.format(**{key: str(value) for key, value in places.items()}))
+
+    def start() -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([sys.executable, tmp_path / "run.py"], start_new_session=True)
+        log = tmp_path / "out" / "ledger.sqlite-wal"
+        end = time.monotonic() + 120
+        while not (log.exists() and log.stat().st_size > 30_000):
+            assert process.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        return process
+
+    return start
+
+
+def test_killed_in_the_middle_and_started_again_nothing_is_lost_and_nothing_stands_twice(
+    product: Product, cohort: Path, tmp_path: Path, started: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    process = started()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    tally = score_folder(product, cohort, tmp_path / "out", FEW)
+    assert 0 < tally.done_now < 12, "the kill came too early or too late to prove anything"
+    assert tally.states == {"scored": 12}
+    score_folder(product, cohort, tmp_path / "uninterrupted", FEW)
+    pd.testing.assert_frame_equal(findings(tmp_path / "out"), findings(tmp_path / "uninterrupted"))
+
+
+def test_on_ctrl_c_the_tables_hold_what_was_scored(
+    tmp_path: Path, started: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    process = started()
+    with pytest.raises(MedcnnError, match="another medcnn score is at work"):
+        score_folder(make_product(), tmp_path / "source", tmp_path / "out", FEW)
+    process.send_signal(signal.SIGINT)
+    process.wait()
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert len(findings(tmp_path / "out")) == summary["scored"] > 0
+    assert summary["scored"] + summary["to_do"] == summary["found"] == 12
+
+
+def test_another_model_or_another_source_is_refused(product: Product, cohort: Path, tmp_path: Path) -> None:
+    score_folder(product, cohort, tmp_path / "out", FEW)
+    with pytest.raises(MedcnnError, match="another model.*fresh OUT"):
+        score_folder(make_product(classes=("normal", "nodule")), cohort, tmp_path / "out", FEW)
+    with pytest.raises(MedcnnError, match="another source"):
+        score_folder(product, cohort / "patient 0", tmp_path / "out", FEW)
+
+
+def test_one_file_is_a_source_and_shares_its_folders_ledger(product: Product, cohort: Path, tmp_path: Path) -> None:
+    folder = cohort / "patient 0"
+    score_folder(product, folder / "film0.dcm", tmp_path / "out", FEW)
+    assert list(findings(tmp_path / "out").index) == ["film0.dcm"]
+    assert score_folder(product, folder, tmp_path / "out", FEW).done_now == 3
+
+
+def test_strange_files_are_all_accounted_for(product: Product, cohort: Path, tmp_path: Path) -> None:
+    (cohort / "README.txt").write_text("no image")
+    (cohort / "empty.dcm").touch()
+    (cohort / "notes").touch()
+    (cohort / "cut.dcm").write_bytes((cohort / "patient 0" / "film0.dcm").read_bytes()[:-500])
+    (cohort / "fake.png").write_text("no image")
+    (cohort / "broken link.dcm").symlink_to(cohort / "gone.dcm")
+    (cohort / "loop").symlink_to(cohort, target_is_directory=True)
+    os.mkfifo(cohort / "pipe")
+    raw = os.fsencode(cohort)
+    os.link(raw + b"/patient 0/film0.dcm", raw + b"/J\xfcrgen\nline,=1.dcm")
+    os.link(raw + b"/patient 0/film1.dcm", raw + b"/=cmd|' /C calc'!A0.dcm")
+    (cohort / os.fsdecode(b"n\xff.dcm")).write_text("no image")
+    out = cohort / "out"
+    tally = score_folder(product, cohort, out, FEW)
+    assert tally.found == sum(tally.states.values()) == 22
+    assert skipped(out) == {
+        "README.txt": "not_an_image", "empty.dcm": "empty", "notes": "empty", "cut.dcm": "truncated",
+        "fake.png": "not_an_image", "broken link.dcm": "unreadable", "pipe": "unreadable", r"n\xff.dcm": "not_an_image",
+    }  # fmt: skip
+    assert tally.states == {"scored": 14, "skipped": 1, "failed": 7}
+    table = findings(out)
+    assert r"J\xfcrgen\x0aline,=1.dcm" in table.index
+    assert "'=cmd|' /C calc'!A0.dcm" in table.index
+    assert score_folder(product, cohort, out, FEW).done_now == 0, "its own output must not be scanned"
+
+
+def test_foreign_files_alone_do_not_make_a_run_incomplete(product: Product, cohort: Path, tmp_path: Path) -> None:
+    (cohort / "README.txt").write_text("no image")
+    tally = score_folder(product, cohort, tmp_path / "out", FEW)
+    assert (tally.states["skipped"], tally.exit_code) == (1, 0)
+
+
+def test_an_image_of_another_shape_than_trained_on_fails(cohort: Path, tmp_path: Path) -> None:
+    unresized = make_product(preprocess=[])
+    tally = score_folder(unresized, cohort / "patient 0", tmp_path / "out", FEW)
+    assert tally.reasons == {"wrong_shape": 4}
+
+
+def nan_reader(path: Path) -> Film:
+    return Film(np.full((40, 40), np.nan, np.float32))
+
+
+def test_no_finding_is_ever_nan(product: Product, cohort: Path, tmp_path: Path) -> None:
+    tally = score_folder(product, cohort / "patient 0", tmp_path / "out", FEW, nan_reader)
+    assert tally.reasons == Counter(not_finite=4)
+
+
+def test_mistakes_are_told_in_a_line_without_a_name(product: Product, cohort: Path, tmp_path: Path) -> None:
+    (tmp_path / "void").mkdir()
+    (tmp_path / "file").touch()
+    volume = make_product(provenance={"image_shape": [1, 8, 8, 8]})
+    for given, source, out, match in (
+        (product, tmp_path / "missing", tmp_path / "out", "nothing is at SOURCE"),
+        (product, tmp_path / "void", tmp_path / "out", "no files"),
+        (product, cohort, tmp_path / "file", "OUT is a file"),
+        (product, cohort, cohort, "OUT is SOURCE itself"),
+        (volume, cohort, tmp_path / "out", "3 dimensions"),
+    ):
+        with pytest.raises(MedcnnError, match=match) as caught:
+            score_folder(given, source, out, FEW)
+        assert str(tmp_path) not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_preprocessing_outside_the_allow_list_is_refused(cohort: Path, tmp_path: Path) -> None:
+    hostile = make_product(preprocess=[{"class_path": "os.system", "init_args": {"command": "true"}}])
+    with pytest.raises((CheckpointError, MedcnnError), match="allow-list"):
+        score_folder(hostile, cohort, tmp_path / "out", FEW)
+
+
+def test_a_scorer_scores_one_film_as_a_folder_does(product: Product, cohort: Path, tmp_path: Path) -> None:
+    score_folder(product, cohort, tmp_path / "out", FEW)
+    scorer = Scorer.from_product(product)
+    alone = scorer.score_film(read_film(cohort / "patient 0" / "film0.dcm"))
+    row = findings(tmp_path / "out").loc["patient 0/film0.dcm"]
+    assert alone[1].item() == pytest.approx(row["probability/effusion"], abs=1e-6)
+    assert scorer.digest == row["model"]
+
+
+def test_without_a_stored_threshold_nothing_is_called(cohort: Path, tmp_path: Path) -> None:
+    score_folder(make_product(decision=None), cohort / "patient 0", tmp_path / "out", FEW)
+    assert set(findings(tmp_path / "out")["call"]) == {""}
+
+
+def test_the_last_progress_is_the_whole(product: Product, cohort: Path, tmp_path: Path) -> None:
+    seen: list[int] = []
+    tally: Tally = score_folder(product, cohort, tmp_path / "out", FEW, progress=lambda now: seen.append(now.done))
+    assert seen == sorted(seen)
+    assert (seen[0], seen[-1]) == (0, tally.found)

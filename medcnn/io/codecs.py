@@ -1,0 +1,193 @@
+"""Encoded image data to stored values, by whichever decoder is installed for the transfer syntax."""
+
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+import imagecodecs
+import numpy as np
+from pydicom.encaps import encapsulate
+from pydicom.pixels import get_decoder
+from pydicom.uid import UID
+
+from medcnn.errors import ReadError
+from medcnn.io.codestream import CodeStream, described
+
+
+class Layout(NamedTuple):
+    """What the header says of the stored pixels."""
+
+    rows: int
+    columns: int
+    samples: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    signed: bool
+    planar: bool
+    photometric: str
+
+
+class Codec(NamedTuple):
+    """One transfer syntax and what opens it here."""
+
+    uid: str
+    name: str
+    decoder: str
+    install: str
+
+
+Decode = Callable[[bytes, Layout], np.ndarray]
+
+
+def _jpeg(data: bytes, layout: Layout) -> np.ndarray:
+    # libjpeg gives RGB, by the stream's own markers; without any it takes the stream for YCbCr, which DICOM may deny.
+    unmarked = b"JFIF" not in data[:64] and b"Adobe" not in data[:4096]
+    if layout.samples == 3 and layout.photometric == "RGB" and unmarked:
+        return imagecodecs.jpeg8_decode(data, colorspace="RGB", outcolorspace="RGB")
+    return imagecodecs.jpeg8_decode(data)
+
+
+def _jpeg_lossless(data: bytes, layout: Layout) -> np.ndarray:
+    if layout.samples == 3:
+        return np.ascontiguousarray(imagecodecs.jpegsof3_decode(data))
+    return imagecodecs.jpeg8_decode(data)
+
+
+def _jpeg_ls(data: bytes, layout: Layout) -> np.ndarray:
+    return imagecodecs.jpegls_decode(data)
+
+
+def _jpeg_2000(data: bytes, layout: Layout) -> np.ndarray:
+    return imagecodecs.jpeg2k_decode(data)
+
+
+def _htj2k(data: bytes, layout: Layout) -> np.ndarray:
+    return imagecodecs.htj2k_decode(data)
+
+
+def _rle(data: bytes, layout: Layout) -> np.ndarray:
+    size = layout.bits_allocated // 8
+    segments = struct.unpack_from("<I", data)[0]
+    if segments != layout.samples * size:
+        raise ValueError(f"{segments} RLE segments, the header asks for {layout.samples * size}")
+    count = layout.rows * layout.columns * layout.samples
+    values = np.frombuffer(imagecodecs.dicomrle_decode(data, f"<u{size}"), f"<u{size}")
+    if len(values) < count:
+        raise ValueError(f"{len(values)} of {count} values")
+    # RLE holds its samples one plane after the other whatever the planar configuration says.
+    planes = values[:count].reshape(layout.samples, layout.rows, layout.columns)
+    return planes[0] if layout.samples == 1 else np.moveaxis(planes, 0, -1)
+
+
+#: Transfer syntax -> (its name, our decoder, the imagecodecs part it needs, what to install when that is missing).
+_OURS: dict[str, tuple[str, Decode, str, str]] = {
+    "1.2.840.10008.1.2.4.50": ("JPEG baseline", _jpeg, "JPEG8", "imagecodecs"),
+    "1.2.840.10008.1.2.4.51": ("JPEG extended, 8 and 12 bits", _jpeg, "JPEG8", "imagecodecs"),
+    "1.2.840.10008.1.2.4.57": ("JPEG lossless", _jpeg_lossless, "JPEG8", "imagecodecs"),
+    "1.2.840.10008.1.2.4.70": ("JPEG lossless, first order", _jpeg_lossless, "JPEG8", "imagecodecs"),
+    "1.2.840.10008.1.2.4.80": ("JPEG-LS lossless", _jpeg_ls, "JPEGLS", "imagecodecs"),
+    "1.2.840.10008.1.2.4.81": ("JPEG-LS near lossless", _jpeg_ls, "JPEGLS", "imagecodecs"),
+    "1.2.840.10008.1.2.4.90": ("JPEG 2000 lossless", _jpeg_2000, "JPEG2K", "imagecodecs"),
+    "1.2.840.10008.1.2.4.91": ("JPEG 2000", _jpeg_2000, "JPEG2K", "imagecodecs"),
+    "1.2.840.10008.1.2.4.201": ("HTJ2K lossless", _htj2k, "HTJ2K", "imagecodecs"),
+    "1.2.840.10008.1.2.4.202": ("HTJ2K lossless, RPCL", _htj2k, "HTJ2K", "imagecodecs"),
+    "1.2.840.10008.1.2.4.203": ("HTJ2K", _htj2k, "HTJ2K", "imagecodecs"),
+    "1.2.840.10008.1.2.5": ("RLE lossless", _rle, "DICOMRLE", "imagecodecs"),
+}
+
+NATIVE: dict[str, str] = {
+    "1.2.840.10008.1.2": "implicit VR little endian",
+    "1.2.840.10008.1.2.1": "explicit VR little endian",
+    "1.2.840.10008.1.2.1.99": "deflated explicit VR little endian",
+    "1.2.840.10008.1.2.2": "explicit VR big endian",
+}
+
+#: Syntaxes that always throw something away; the others that may are told by the header.
+LOSSY = frozenset(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81"))
+
+
+def installed_codecs() -> list[Codec]:
+    """Every transfer syntax known here, its decoder (empty where none is installed) and what to install."""
+    rows = [Codec(uid, name, "medcnn", "") for uid, name in NATIVE.items()]
+    for uid, (name, _, part, package) in _OURS.items():
+        decoder = "imagecodecs" if getattr(imagecodecs, part).available else _pydicom_decoder(uid)
+        rows.append(Codec(uid, name, decoder, "" if decoder else f"pip install {package}"))
+    return rows
+
+
+def _pydicom_decoder(syntax: str) -> str:
+    try:
+        plugins = get_decoder(UID(syntax)).available_plugins
+    except NotImplementedError:
+        return ""
+    return plugins[0] if plugins else ""
+
+
+def decode(data: bytes, syntax: str, layout: Layout) -> tuple[np.ndarray, CodeStream | None]:
+    """Stored values of one encoded frame.
+
+    Args:
+        data: The frame, its fragments joined.
+        syntax: Transfer syntax UID.
+        layout: What the header says; a stream that says otherwise of its size is refused before anything is decoded.
+
+    Returns:
+        ``(rows, columns)`` or ``(rows, columns, samples)``, and what the stream says of itself where it does.
+
+    Raises:
+        ReadError: ``no_decoder``, ``decode_failed`` or ``bad_header``.
+    """
+    stream = described(data)
+    if stream and (stream.rows, stream.columns, stream.samples) != (layout.rows, layout.columns, layout.samples):
+        found = f"{stream.rows} x {stream.columns} x {stream.samples}"
+        expected = f"{layout.rows} x {layout.columns} x {layout.samples}"
+        raise ReadError("bad_header", f"the header says {expected} pixels, the encoded image {found}")
+    values = _first_that_decodes(data, syntax, layout)
+    shape = (layout.rows, layout.columns, layout.samples)[: 2 if layout.samples == 1 else 3]
+    if values.shape != shape:
+        raise ReadError("decode_failed", f"expected pixels {shape}, decoded {values.shape}")
+    return values, stream
+
+
+def _first_that_decodes(data: bytes, syntax: str, layout: Layout) -> np.ndarray:
+    """By imagecodecs, else by a plugin of pydicom: some streams are read by one of them alone."""
+    ours = _OURS.get(syntax)
+    plugin = _pydicom_decoder(syntax)
+    failures = []
+    if ours and getattr(imagecodecs, ours[2]).available:
+        try:
+            return ours[1](data, layout)
+        except Exception as error:  # C libraries raise what they like; the plugin below gets its turn
+            failures.append(type(error).__name__)
+    if plugin:
+        try:
+            return _by_pydicom(data, syntax, layout)
+        except Exception as error:
+            failures.append(type(error).__name__)
+    if failures:
+        raise ReadError("decode_failed", f"the decoder refused the encoded image ({', '.join(failures)})")
+    raise ReadError("no_decoder", f"no decoder for transfer syntax {_printable(syntax)}; try pip install 'medcnn[gdcm]'")
+
+
+def _printable(syntax: str) -> str:
+    """A transfer syntax for a message: registered ones only, for a damaged header may hold anything here."""
+    return syntax if UID(syntax).is_transfer_syntax and not UID(syntax).is_private else "outside the standard"
+
+
+def _by_pydicom(data: bytes, syntax: str, layout: Layout) -> np.ndarray:
+    values, _ = get_decoder(UID(syntax)).as_array(
+        encapsulate([data]),
+        raw=True,
+        rows=layout.rows,
+        columns=layout.columns,
+        number_of_frames=1,
+        samples_per_pixel=layout.samples,
+        photometric_interpretation=layout.photometric,
+        bits_allocated=layout.bits_allocated,
+        bits_stored=layout.bits_stored,
+        pixel_representation=int(layout.signed),
+        planar_configuration=int(layout.planar),
+        pixel_keyword="PixelData",
+    )
+    return values

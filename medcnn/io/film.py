@@ -1,0 +1,73 @@
+"""One decoded image as it would be displayed, and the reader that gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medcnn.errors import ReadError
+from medcnn.io.find import kind_of, refusal
+
+if TYPE_CHECKING:
+    from monai.data.meta_tensor import MetaTensor
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """A decoded 2-D image as displayed: brighter means more signal.
+
+    Attributes:
+        pixels: ``(rows, columns)``; uint8, int16, uint16 or int32 where values are whole, else float32.
+        affine: ``(4, 4)`` float64 from (row, column, 0) to mm. Spacing only: a projection has no place in the patient.
+        study: Study instance UID, empty outside DICOM.
+        series: Series instance UID, empty outside DICOM.
+        sop: SOP instance UID, empty outside DICOM.
+        modality: DICOM modality, empty outside DICOM.
+        flags: What a reader should know: ``alpha``, ``burned_in``, ``color``, ``for_processing``, ``lossy``,
+            ``no_spacing``, ``padding``, ``voi_ignored``.
+    """
+
+    pixels: np.ndarray
+    affine: np.ndarray = field(default_factory=lambda: np.eye(4))
+    study: str = ""
+    series: str = ""
+    sop: str = ""
+    modality: str = ""
+    flags: tuple[str, ...] = ()
+
+
+def read_film(path: Path) -> Film:
+    """The image in a DICOM, PNG, JPEG or TIFF file.
+
+    Raises:
+        ReadError: With one of ``medcnn.io.find.REASONS``; its message names the file by its name only.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    if kind == "dicom":
+        from medcnn.io.dicom import read_dicom
+
+        return read_dicom(path)
+    if kind in ("png", "jpeg", "tiff"):
+        from medcnn.io.raster import read_raster
+
+        return read_raster(path)
+    if kind == "npz":
+        raise ReadError("multiframe", f"{path.name}: an npz holds many images; expected a file with one")
+    raise refusal(path)
+
+
+def as_image(film: Film) -> MetaTensor:
+    """The film as a MetaTensor ``(1, rows, columns)`` whose dtype holds its values exactly.
+
+    uint8, int16, int32 and float32 share memory with the film; uint16 becomes int32.
+    """
+    # MONAI takes seconds to import and decoding workers do not need it.
+    import torch
+    from monai.data.meta_tensor import MetaTensor
+
+    pixels = film.pixels.astype(np.int32) if film.pixels.dtype == np.uint16 else film.pixels
+    return MetaTensor(torch.from_numpy(np.ascontiguousarray(pixels)[None]), affine=torch.from_numpy(film.affine))

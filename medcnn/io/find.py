@@ -1,0 +1,137 @@
+"""Walk a folder and tell images by their first bytes, never by their names."""
+
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from medcnn.errors import MedcnnError, ReadError
+
+#: Why a file was not read: the code that ledgers and audits count by, and what it means.
+REASONS: dict[str, str] = {
+    "not_an_image": "the first bytes are of no format that is read here",
+    "empty": "the file holds no bytes",
+    "truncated": "the file ends before its image does",
+    "no_pixels": "a DICOM file without pixel data",
+    "no_decoder": "no decoder is installed for the transfer syntax",
+    "decode_failed": "the decoder refused the encoded image",
+    "multiframe": "several frames or pages in one file",
+    "bad_header": "a header element that is needed is missing, damaged or contradicts the pixels",
+    "unsupported_photometric": "a photometric interpretation that is not read here",
+    "unsupported_object": "a DICOM object that is not an image, such as a report or a plan",
+    "too_large": "more pixels than any radiograph has",
+    "bomb": "inflates to far more than its size warrants",
+    "unreadable": "the file system did not hand out the bytes",
+    "no_variation": "every pixel has the same value",
+}
+
+_MAGIC = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"II*\0", "tiff"), (b"MM\0*", "tiff"),
+          (b"II+\0", "tiff"), (b"MM\0+", "tiff"))  # fmt: skip
+_HEAD_BYTES = 132
+
+
+class Found(NamedTuple):
+    """A file and the format its first bytes speak of."""
+
+    path: Path
+    kind: str
+
+
+def kind_of(path: Path) -> str:
+    """Format of a file: ``dicom``, ``png``, ``jpeg``, ``tiff``, ``npz`` or ``unknown``.
+
+    A file that cannot be opened, a pipe or a device is ``unknown``; reading it then says why.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+            return "unknown"
+        with path.open("rb") as stream:
+            return kind_of_bytes(stream.read(_HEAD_BYTES))
+    except OSError:
+        return "unknown"
+
+
+def kind_of_bytes(head: bytes) -> str:
+    """Format by the first 132 bytes of a file."""
+    # DICOM first: a preamble may legally carry the magic of a TIFF.
+    if head[128:132] == b"DICM":
+        return "dicom"
+    for magic, kind in _MAGIC:
+        if head.startswith(magic):
+            return kind
+    if head.startswith(b"PK\x03\x04") and len(head) > 30:
+        name_length = struct.unpack_from("<H", head, 26)[0]
+        return "npz" if head[30 : 30 + name_length].endswith(b".npy") else "unknown"
+    return "dicom" if _starts_with_an_element(head) else "unknown"
+
+
+def _starts_with_an_element(head: bytes) -> bool:
+    """Whether a file without preamble begins with a plausible element of group 2 or 8."""
+    if len(head) < 8:
+        return False
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    for order in "<>":
+        group, element = struct.unpack_from(order + "HH", head)
+        if group not in (0x0002, 0x0008) or element > 0x0100:
+            continue
+        if explicit or (order == "<" and struct.unpack_from("<I", head, 4)[0] <= 256):
+            return True
+    return False
+
+
+def find_files(root: Path) -> Iterator[Found]:
+    """Every file under ``root`` in a fixed order, unknown formats too, so that none is lost.
+
+    Names that begin with a dot are skipped. Links are followed, each folder is entered once.
+    A folder that may not be listed is yielded itself, as ``unknown``.
+
+    Args:
+        root: A folder, or one file.
+
+    Raises:
+        MedcnnError: If there is nothing at ``root``.
+    """
+    if not root.exists():
+        raise MedcnnError(f"nothing is at {root}: expected a file or a folder of images")
+    if not root.is_dir():
+        yield Found(root, kind_of(root))
+        return
+    yield from _walk(root, set())
+
+
+def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Found]:
+    try:
+        status = folder.stat()
+        if (status.st_dev, status.st_ino) in seen:
+            return
+        seen.add((status.st_dev, status.st_ino))
+        names = sorted(os.listdir(folder))
+    except OSError:
+        yield Found(folder, "unknown")
+        return
+    for name in names:
+        if name.startswith("."):
+            continue
+        path = folder / name
+        if path.is_dir():
+            yield from _walk(path, seen)
+        else:
+            yield Found(path, kind_of(path))
+
+
+def refusal(path: Path) -> ReadError:
+    """Why a file of unknown kind cannot be read, as the error to raise."""
+    try:
+        status = path.stat()
+        if stat.S_ISREG(status.st_mode):
+            with path.open("rb") as stream:
+                stream.read(1)
+    except OSError as error:
+        return ReadError("unreadable", f"{path.name}: cannot be opened ({type(error).__name__}); check its permissions")
+    if not stat.S_ISREG(status.st_mode):
+        return ReadError("unreadable", f"{path.name}: is not a regular file")
+    if status.st_size == 0:
+        return ReadError("empty", f"{path.name}: the file is empty; copy it again")
+    return ReadError("not_an_image", f"{path.name}: expected DICOM, PNG, JPEG, TIFF or npz, found none of them")

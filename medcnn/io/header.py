@@ -1,0 +1,149 @@
+"""Open a DICOM file up to its pixels, without trusting what it says."""
+
+import io
+import logging
+import struct
+import warnings
+import zlib
+from typing import Any, BinaryIO, NamedTuple
+
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filereader import read_dataset, read_preamble
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from medcnn.errors import ReadError
+
+# pydicom's warnings quote header values and paths, which can be identifiers.
+warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
+logging.getLogger("pydicom").propagate = False
+
+_INFLATE_STEP = 1 << 20
+_INFLATE_FREE = 64 << 20
+_INFLATE_RATIO = 100
+_PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
+
+
+class Opened(NamedTuple):
+    """A header and the stream that stands where the pixel element begins, or at the end of the file."""
+
+    header: Dataset
+    stream: BinaryIO
+    syntax: str
+
+
+def open_header(stream: BinaryIO, tags: list[int]) -> Opened:
+    """The elements ``tags`` of a DICOM file, read up to the pixel data.
+
+    Args:
+        stream: The file, at its beginning.
+        tags: Top-level elements to keep; all others are skipped unread.
+
+    Raises:
+        ReadError: ``bomb`` or ``truncated``. pydicom and zlib may raise what they like on a damaged file.
+    """
+    read_preamble(stream, force=True)
+    meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=_past_file_meta)
+    syntax = str(meta.get("TransferSyntaxUID", "") or "") or _guessed_syntax(stream)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        stream = io.BytesIO(_inflated(stream))
+    header = read_dataset(
+        stream,
+        is_implicit_VR=syntax == ImplicitVRLittleEndian,
+        is_little_endian=syntax != ExplicitVRBigEndian,
+        stop_when=_at_pixels,
+        specific_tags=[BaseTag(tag) for tag in tags],
+    )
+    if "MediaStorageSOPClassUID" in meta and "SOPClassUID" not in header:
+        header.SOPClassUID = meta.MediaStorageSOPClassUID
+    return Opened(header, stream, syntax)
+
+
+def _past_file_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return tag >> 16 != 2
+
+
+def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return tag in _PIXEL_TAGS
+
+
+def _guessed_syntax(stream: BinaryIO) -> str:
+    """Encoding of a data set that does not name its transfer syntax, by its first element."""
+    peek = stream.read(6)
+    stream.seek(-len(peek), io.SEEK_CUR)
+    if len(peek) == 6 and peek[4:6].isalpha() and peek[4:6].isupper():
+        # Group 0x0008 in big endian reads as 0x0800.
+        return str(ExplicitVRBigEndian if struct.unpack("<H", peek[:2])[0] >= 1024 else ExplicitVRLittleEndian)
+    return str(ImplicitVRLittleEndian)
+
+
+def _inflated(stream: BinaryIO) -> bytes:
+    """The deflated data set, inflated step by step so that a bomb is refused long before it has grown."""
+    packed = stream.read()
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    limit = max(_INFLATE_FREE, _INFLATE_RATIO * len(packed))
+    parts, size = [], 0
+    while packed and not inflater.eof:
+        parts.append(inflater.decompress(packed, _INFLATE_STEP))
+        size += len(parts[-1])
+        packed = inflater.unconsumed_tail
+        if size > limit:
+            raise ReadError("bomb", f"the deflated data set grows beyond {_INFLATE_RATIO} times its size")
+    if not inflater.eof:
+        raise ReadError("truncated", "the deflated data set ends early; copy the file again")
+    return b"".join(parts)
+
+
+def is_cut_short(opened: Opened) -> bool:
+    """Whether the file ended before the last element of its header did."""
+    here = opened.stream.tell()
+    size = opened.stream.seek(0, io.SEEK_END)
+    opened.stream.seek(here)
+    elements = (opened.header.get_item(tag) for tag in opened.header.keys())
+    return here > size or any(
+        isinstance(one, RawDataElement) and one.value is not None and len(one.value) < one.length < 0xFFFFFFFF
+        for one in elements
+    )
+
+
+def whole_number(header: Dataset, keyword: str, default: int | None = None) -> int:
+    """A header element as an int.
+
+    Raises:
+        ReadError: ``bad_header``, without the value: any value could be an identifier.
+    """
+    value: Any = header.get(keyword)
+    if value is None or value == "":
+        if default is None:
+            raise ReadError("bad_header", f"{keyword} is missing")
+        return default
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise ReadError("bad_header", f"{keyword} is not a whole number") from None
+
+
+def numbers(header: Dataset, keyword: str) -> list[float]:
+    """A header element as finite floats, empty where it is missing or holds anything else."""
+    value: Any = header.get(keyword)
+    if value is None or value == "":
+        return []
+    try:
+        values = [float(one) for one in value] if isinstance(value, (list, MultiValue)) else [float(value)]
+    except (TypeError, ValueError):
+        return []
+    return values if all(abs(one) < float("inf") for one in values) else []
+
+
+def text(header: Dataset, keyword: str) -> str:
+    """A header element as stripped text, empty where it is missing."""
+    value: Any = header.get(keyword)
+    return "" if value is None else str(value).strip().strip("\0")
+

@@ -1,0 +1,91 @@
+"""Identifiers in, pseudonyms out: the only module that sees who a patient is."""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import tempfile
+import warnings
+from pathlib import Path
+
+from pydicom.tag import Tag
+
+from medcnn.errors import MedcnnError
+from medcnn.io.header import open_header, text
+
+KEY_NAME = ".medcnn_key"
+_TAGS = [Tag(keyword) for keyword in ("SpecificCharacterSet", "PatientID", "IssuerOfPatientID")]
+
+
+class Pseudonyms:
+    """Names that only the holder of a key file can link to identifiers.
+
+    Args:
+        key_file: 32 random bytes as hex, created with mode 600 if missing. Keep it beside the cohort and share it
+            with nobody; with another key the same patients get other names.
+
+    Raises:
+        MedcnnError: If the file cannot be made or read, or holds something else.
+    """
+
+    def __init__(self, key_file: Path) -> None:
+        key_file = Path(key_file)
+        try:
+            if not key_file.exists():
+                _create(key_file)
+            _close_to_others(key_file)
+            written = key_file.read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise MedcnnError(f"the key file {key_file.name} cannot be used ({type(error).__name__})") from None
+        if not re.fullmatch("[0-9a-f]{64}", written):
+            raise MedcnnError(f"the key file {key_file.name}: expected 64 hex digits, found something else; move it away")
+        self._key = bytes.fromhex(written)
+
+    def name(self, identifier: str, prefix: str = "p") -> str:
+        """``prefix`` and 12 hex digits: HMAC-SHA256 of ``identifier`` under the key, shortened."""
+        digest = hmac.new(self._key, identifier.encode("utf-8", "surrogateescape"), hashlib.sha256)
+        return prefix + digest.hexdigest()[:12]
+
+
+def key_file_for(root: Path) -> Path:
+    """Where the key of a cohort lies: beside it where that can be written, else in the user's configuration."""
+    beside = Path(root) / KEY_NAME
+    if beside.exists() or os.access(root, os.W_OK):
+        return beside
+    place = hashlib.sha256(str(Path(root).resolve()).encode("utf-8", "surrogateescape")).hexdigest()
+    return Path.home() / ".config" / "medcnn" / f"{place}.key"
+
+
+def patient_in_dicom(path: Path) -> str | None:
+    """Whose image a DICOM file holds: patient ID and its issuer, or None where there is none. Never show it."""
+    try:
+        with Path(path).open("rb") as stream:
+            header = open_header(stream, _TAGS).header
+            patient, issuer = text(header, "PatientID"), text(header, "IssuerOfPatientID")
+    except Exception:  # a damaged header names nobody; reading its pixels says what is wrong with it
+        return None
+    return f"{issuer}\x1f{patient}" if patient else None
+
+
+def _create(key_file: Path) -> None:
+    """Write a new key so that it appears whole or not at all; whoever comes second takes the first one's."""
+    key_file.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=key_file.parent, prefix=".medcnn_draft")  # mode 600
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as stream:
+            stream.write(secrets.token_hex(32) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        try:
+            os.link(draft, key_file)
+        except FileExistsError:
+            return
+    finally:
+        os.unlink(draft)
+
+
+def _close_to_others(key_file: Path) -> None:
+    if key_file.stat().st_mode & 0o077:
+        os.chmod(key_file, 0o600)
+        warnings.warn(f"the key file {key_file.name} was open to other users; it is closed now", stacklevel=3)

@@ -1,0 +1,208 @@
+"""The case table: one row a case, patients by pseudonym, and its digest."""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+import pandas as pd
+
+from medcnn.errors import ManifestError
+from medcnn.io.find import find_files
+from medcnn.io.identity import Pseudonyms, key_file_for
+from medcnn.io.patients import PatientSource, patient_source, patients
+from medcnn.io.subgroups import describing_columns
+from medcnn.io.table import finding, is_split_name, labels, read_table, split_name, split_names
+
+_RESERVED = ("case", "path", "patient", "split", "label")
+_IMAGES = ("dicom", "png", "jpeg", "tiff")
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """Cases, their labels and whose they are.
+
+    Attributes:
+        table: Columns ``case`` (pseudonym), ``path`` (relative to ``root``; stays on this machine), ``patient``
+            (pseudonym, its own for each case where unknown), ``split`` (empty, train, val or test), then ``label`` int64
+            (-1 unknown) or one float32 column a finding (NaN unknown), then ``subgroups``.
+        root: Folder that ``path`` is relative to.
+        classes: Class names in order of their numbers, or the findings.
+        multilabel: Whether each finding has a column of its own.
+        subgroups: Columns that describe groups of cases.
+        dropped: Columns left out because they may identify a person.
+        notes: One line each on what was assumed; without identifiers.
+    """
+
+    table: pd.DataFrame
+    root: Path
+    classes: tuple[str, ...]
+    multilabel: bool
+    subgroups: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over cases, patients, splits and labels, whatever their order; no path enters it."""
+        columns = ["case", "patient", "split", *(self.classes if self.multilabel else ["label"])]
+        rows = sorted("\x1f".join(str(cell) for cell in row) for row in self.table[columns].itertuples(index=False))
+        return hashlib.sha256("\x1e".join([*self.classes, *rows]).encode()).hexdigest()
+
+
+def read_manifest(
+    path: Path,
+    *,
+    root: Path | None = None,
+    label: str = "label",
+    findings: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
+    patient: str | None = None,
+) -> Manifest:
+    """The cases of a CSV or Parquet table with a column ``path``.
+
+    Args:
+        path: The table.
+        root: Folder that paths are relative to; the table's own if None.
+        label: Column of class names or numbers, used where ``findings`` is None.
+        findings: Columns of findings for multi-label cases.
+        classes: Class names in order; those found, sorted, if None.
+        patient: ``column:NAME``, ``pattern:REGEX`` on the file name (its first group), ``dicom``, or None for the
+            column ``patient`` where there is one.
+
+    Raises:
+        ManifestError: If a column, a file or a value is missing, unknown or double; says which and in what rows.
+    """
+    path = Path(path)
+    given = read_table(path)
+    root = (Path(root) if root is not None else path.parent).resolve()
+    wanted = ["path", *(findings if findings is not None else [label])]
+    missing = [name for name in wanted if name not in given.columns]
+    if missing:
+        found = ", ".join(given.columns[:12])
+        raise ManifestError(f"manifest {path.name}: column {', '.join(missing)} is missing; found {found}")
+    paths = _relative_paths(given["path"], root, path.name)
+    targets, names = _targets(given, label, findings, classes)
+    splits = split_names(given["split"]) if "split" in given.columns else [""] * len(paths)
+    source = patient_source(patient, list(given.columns), path.name)
+    subgroups, dropped = describing_columns(given.drop(columns=[*wanted, "split", source.column or "split"], errors="ignore"))
+    table, notes = _cases(root, paths, splits, targets, source, given)
+    for name in subgroups:
+        table[name] = subgroups[name].to_numpy()
+    return Manifest(table, root, names, findings is not None, tuple(subgroups), dropped, notes)
+
+
+def folder_manifest(root: Path, *, classes: Sequence[str] | None = None, patient: str | None = None) -> Manifest:
+    """The cases of a folder with one folder a class, or of such folders under ``train``, ``val`` and ``test``.
+
+    Args:
+        root: The folder.
+        classes: Class folders in order; all of them, sorted, if None.
+        patient: ``pattern:REGEX`` on the file name, ``dicom``, or None: each file its own patient.
+
+    Raises:
+        ManifestError: If there are fewer than two classes, or one of them is missing or empty.
+    """
+    root = Path(root).resolve()
+    if not root.is_dir():
+        raise ManifestError(f"no folder {root.name}: expected one with a folder for each class")
+    source = patient_source(patient, [], root.name)
+    folders = _subfolders(root)
+    splits = {name: split_name(name) for name in folders if is_split_name(name)}
+    bases = splits if splits and len(splits) == len(folders) else {"": ""}
+    if classes is None:
+        classes = sorted({name for base in bases for name in _subfolders(root / base)})
+    if len(classes) < 2:
+        raise ManifestError(f"folder {root.name}: expected a folder for each of two or more classes, found {len(classes)}")
+    rows, others = [], 0
+    for base, split in bases.items():
+        for number, name in enumerate(classes):
+            images, unknown = _images(root / base / name)
+            rows += [(image.relative_to(root).as_posix(), split, number) for image in images]
+            others += unknown
+    _refuse_empty_classes([row[2] for row in rows], classes, root.name)
+    paths = [row[0] for row in rows]
+    target = {"label": np.array([row[2] for row in rows], np.int64)}
+    table, notes = _cases(root, paths, [row[1] for row in rows], target, source, pd.DataFrame())
+    if others:
+        notes = (*notes, f"{others} files under the class folders are no images and were left out")
+    return Manifest(table, root, tuple(classes), False, notes=notes)
+
+
+def _relative_paths(column: "pd.Series[str]", root: Path, name: str) -> list[str]:
+    """Paths relative to ``root``, each once, each a file that is there."""
+    paths = [_relative(text, root, f"manifest {name}, row {row}") for row, text in enumerate(column, 2)]
+    twice = [path for path, count in Counter(paths).items() if count > 1]
+    if twice:
+        rows = [row for row, path in enumerate(paths, 2) if path == twice[0]]
+        raise ManifestError(f"manifest {name}: {len(twice)} files are named twice, first {twice[0]} in rows {rows[:3]}")
+    missing = [(row, path) for row, path in enumerate(paths, 2) if not os.path.isfile(root / path)]
+    if missing:
+        shown = ", ".join(f"{path} (row {row})" for row, path in missing[:3])
+        raise ManifestError(f"manifest {name}: {len(missing)} of {len(paths)} files are not under {root.name}: {shown}")
+    return paths
+
+
+def _relative(text: str, root: Path, where: str) -> str:
+    """One path as the user wrote it, relative to ``root``; ``..`` may not lead out of it, a link may."""
+    if not text:
+        raise ManifestError(f"{where}: no path")
+    if "\\" in text and "/" not in text:
+        text = PureWindowsPath(text).as_posix()
+    full = os.path.normpath(root / text)
+    if os.path.commonpath([full, root]) != str(root):
+        raise ManifestError(f"{where}: the path leads out of {root.name or '/'}; give the folder that holds all files as root")
+    return PurePosixPath(full).relative_to(PurePosixPath(root)).as_posix()
+
+
+def _targets(
+    given: pd.DataFrame, label: str, findings: Sequence[str] | None, classes: Sequence[str] | None
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    if findings is None:
+        numbers, names = labels(given[label], classes)
+        return {"label": numbers}, names
+    taken = sorted(set(findings) & set(_RESERVED))
+    if not findings or taken or len(set(findings)) < len(findings):
+        raise ManifestError(f"findings: expected columns, each once, none called {', '.join(taken or _RESERVED)}")
+    if classes is not None and list(classes) != list(findings):
+        raise ManifestError("classes differ from findings; name one of them")
+    return {name: finding(given[name]) for name in findings}, tuple(findings)
+
+
+def _cases(
+    root: Path,
+    paths: list[str],
+    splits: list[str],
+    targets: dict[str, np.ndarray],
+    source: PatientSource,
+    given: pd.DataFrame,
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    names = Pseudonyms(key_file_for(root))
+    who, notes = patients(source, given, paths, root, names)
+    cases = [names.name(f"case:{path}", "c") for path in paths]
+    if len(set(cases)) < len(cases):
+        raise ManifestError("two cases got the same pseudonym; move the key file away and start again")
+    return pd.DataFrame({"case": cases, "path": paths, "patient": who, "split": splits, **targets}), notes
+
+
+def _subfolders(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _images(folder: Path) -> tuple[list[Path], int]:
+    """Images under a class folder, and how many files are none."""
+    found = list(find_files(folder)) if folder.is_dir() else []
+    images = [one.path for one in found if one.kind in _IMAGES]
+    return images, len(found) - len(images)
+
+
+def _refuse_empty_classes(numbers: list[int], classes: Sequence[str], name: str) -> None:
+    empty = [str(one) for at, one in enumerate(classes) if at not in set(numbers)]
+    if empty:
+        raise ManifestError(f"folder {name}: no image for class {', '.join(empty)}; expected a folder of that name with images")

@@ -1,0 +1,82 @@
+"""Radiographs in PNG, JPEG and TIFF to films."""
+
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+from PIL import Image, ImageOps
+
+from medcnn.errors import ReadError
+from medcnn.io.color import luminance
+from medcnn.io.film import Film
+
+#: As for DICOM: above any film.
+MAX_PIXELS = 1 << 27
+
+_WHOLE_MODES = {"L": np.uint8, "I;16": np.uint16, "I;16L": np.uint16, "I;16B": np.uint16, "I": np.int32, "F": np.float32}
+_TIFF_PHOTOMETRIC = 262
+
+
+def read_raster(path: Path) -> Film:
+    """The image in a PNG, JPEG or TIFF file; color becomes luminance with the flag ``color``.
+
+    The orientation in EXIF is honored, 16 bits stay 16 bits, and a TIFF that stores white as zero is turned.
+
+    Raises:
+        ReadError: With one of ``medcnn.io.find.REASONS``; its message names the file by its name only.
+    """
+    path = Path(path)
+    try:
+        pixels, flags = _pixels(path)
+    except ReadError as error:
+        raise ReadError(error.code, f"{path.name}: {error}") from None
+    except Image.DecompressionBombError:
+        raise ReadError("too_large", f"{path.name}: more than {MAX_PIXELS} pixels") from None
+    except PermissionError:
+        raise ReadError("unreadable", f"{path.name}: may not be read; check its permissions") from None
+    except Exception as error:  # Pillow and the C libraries under it raise what they like
+        code = "truncated" if "truncated" in str(error) or isinstance(error, EOFError) else "decode_failed"
+        raise ReadError(code, f"{path.name}: cannot be decoded ({type(error).__name__}); copy the file again") from None
+    return Film(pixels, flags=(*flags, "no_spacing"))
+
+
+def _pixels(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    with Image.open(path, formats=("PNG", "JPEG", "TIFF")) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ReadError("too_large", f"{image.height} x {image.width} pixels; at most {MAX_PIXELS} are read")
+        if image.format != "JPEG" and getattr(image, "n_frames", 1) > 1:
+            raise ReadError("multiframe", "the file holds several pages; expected one film")
+        if image.format == "PNG" and _is_deep_color_png(path):
+            return _deep_color_png(path)
+        white_is_zero = image.format == "TIFF" and image.tag_v2.get(_TIFF_PHOTOMETRIC) == 0
+        image.load()
+        return _gray(ImageOps.exif_transpose(image), white_is_zero)
+
+
+def _gray(image: Image.Image, white_is_zero: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+    if image.mode == "1":
+        image = image.convert("L")
+    if image.mode in _WHOLE_MODES:
+        pixels = np.array(image, dtype=_WHOLE_MODES[image.mode])
+        if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
+            raise ReadError("decode_failed", "the image holds values that are not numbers")
+        # Pillow turns white-is-zero itself up to 8 bits and not above.
+        return (65535 - pixels if white_is_zero and pixels.dtype == np.uint16 else pixels), ()
+    flags = ("color",)
+    if "A" in image.getbands() or "transparency" in image.info:
+        flags = ("alpha", "color") if image.mode != "LA" else ("alpha",)
+    return luminance(np.asarray(image.convert("RGB"))), flags
+
+
+def _is_deep_color_png(path: Path) -> bool:
+    """Whether a PNG has 16 bits a channel and more than one: Pillow would drop the lower eight."""
+    with path.open("rb") as stream:
+        head = stream.read(26)
+    return head[24] == 16 and head[25] != 0
+
+
+def _deep_color_png(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    values = imagecodecs.png_decode(path.read_bytes())
+    if values.shape[-1] == 2:
+        return np.ascontiguousarray(values[..., 0]), ("alpha",)
+    return luminance(values), ("color",) if values.shape[-1] == 3 else ("alpha", "color")

@@ -1,0 +1,47 @@
+"""Which further columns of a manifest describe groups of cases, and which could name a person."""
+
+import re
+
+import pandas as pd
+
+_IDENTIFYING = re.compile(
+    r"name|patient|person|subject|mrn|ssn|accession|birth|dob|address|street|city|zip|postal|phone|fax|mail|insur|"
+    r"physician|doctor|operator|radiologist|uid|guid|(^|_)(id|ids|nr|no|number|key|file|date|time|datetime|comment|"
+    r"comments|note|notes|report|text|findings_text|url|path|case)($|_)|[a-z]ID$|[a-z]Date$|[a-z]Time$",
+    re.IGNORECASE,
+)
+_DATE = re.compile(r"\d{4}[-/.]?\d{2}[-/.]?\d{2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
+_LONG_NUMBER = re.compile(r"\d{5,}")
+_LONG_TEXT = 60
+_MOST_GROUPS = 50
+
+
+def describing_columns(columns: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Columns to keep as subgroups, numbers as float64, and the names of those dropped as possibly identifying."""
+    dropped = tuple(name for name in columns if _may_identify(str(name), list(columns[name])))
+    return pd.DataFrame({name: _typed(columns[name]) for name in columns if name not in dropped}), dropped
+
+
+def _may_identify(name: str, values: list[str]) -> bool:
+    known = [value for value in values if value]
+    # Kaggle's and DICOM's own spellings (PatientAge, Patient Sex) describe a group, not a person.
+    plain = re.sub(r"^patient[ _']*s?[ _]*", "", name.strip(), flags=re.IGNORECASE).replace(" ", "_").replace("-", "_")
+    if plain.lower() not in ("age", "sex", "gender") and _IDENTIFYING.search(name.replace(" ", "_").replace("-", "_")):
+        return True
+    if not known:
+        return False
+    if any("^" in value or "@" in value or len(value) > _LONG_TEXT for value in known):
+        return True
+    if sum(bool(_DATE.fullmatch(value) or _LONG_NUMBER.fullmatch(value)) for value in known) > len(known) / 10:
+        return True
+    groups = len(set(known))
+    return not _are_numbers(known) and (groups > _MOST_GROUPS or (groups > 10 and groups > len(known) / 2))
+
+
+def _are_numbers(values: list[str]) -> bool:
+    return bool(pd.to_numeric(pd.Series(values), errors="coerce").notna().all())
+
+
+def _typed(column: pd.Series) -> pd.Series:
+    known = [value for value in column if value]
+    return pd.to_numeric(column, errors="coerce").astype("float64") if known and _are_numbers(known) else column

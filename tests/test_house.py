@@ -191,7 +191,7 @@ def written() -> list[Path]:
     ("pattern", "why"),
     [
         (r"(?<![\w.])/work/", "a path of one machine"),
-        (r"(?i)\b(colour|behaviour|licence|normalis|initialis|optimis|serialis|visualis)", "American spelling"),
+        (r"(?i)\b(artefact|colour|behaviour|licence|normalis|initialis|optimis|serialis|visualis)", "American spelling"),
         (r"pickle\.load|torch\.load\((?![^)]*weights_only=True)", "nothing is unpickled"),
     ],
 )

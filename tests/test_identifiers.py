@@ -16,7 +16,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 
 from medcnn.cli.configs import configs_folder
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 IN_HEADER = {
     "PatientName": "Quillfeather^Odalys",
@@ -146,7 +146,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (home / "printed.txt").open("w") as printed:
         words = [sys.executable, "-c", PROGRAM, json.dumps(steps())]
         done = subprocess.run(
-            words, cwd=home, env=environment, stdout=printed, stderr=printed, timeout=280, check=False
+            words, cwd=home, env=environment, stdout=printed, stderr=printed, timeout=560, check=False
         )
     text = (home / "printed.txt").read_text()
     assert done.returncode == 0, text[-4000:]

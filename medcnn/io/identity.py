@@ -50,11 +50,17 @@ class Pseudonyms:
 
 def key_file_for(root: Path) -> Path:
     """Where the key of a cohort lies: beside it where that can be written, else in the user's configuration."""
-    beside = Path(root) / KEY_NAME
-    if beside.exists() or os.access(root, os.W_OK):
+    root = Path(root)
+    beside = root / KEY_NAME
+    if beside.exists() or _may_write(root):
         return beside
-    place = hashlib.sha256(str(Path(root).resolve()).encode("utf-8", "surrogateescape")).hexdigest()
+    place = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
     return Path.home() / ".config" / "medcnn" / f"{place}.key"
+
+
+def _may_write(folder: Path) -> bool:
+    # The administrator may write everywhere; a folder without a write bit is still meant to stay as it is.
+    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
 
 
 def patient_in_dicom(path: Path) -> str | None:
@@ -82,10 +88,10 @@ def _create(key_file: Path) -> None:
         except FileExistsError:
             return
     finally:
-        os.unlink(draft)
+        Path(draft).unlink()
 
 
 def _close_to_others(key_file: Path) -> None:
     if key_file.stat().st_mode & 0o077:
-        os.chmod(key_file, 0o600)
+        key_file.chmod(0o600)
         warnings.warn(f"the key file {key_file.name} was open to other users; it is closed now", stacklevel=3)

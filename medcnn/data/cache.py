@@ -68,7 +68,8 @@ def prepare(images: Images, preprocess: Sequence[Any], spec: Any, plan: CachePla
     Args:
         images: The source.
         preprocess: Transforms of case dicts, applied in this order.
-        spec: The same pipeline as plain data; part of the file's key. None where it is not known: then no file is used again.
+        spec: The same pipeline as plain data; part of the file's key. None where it is not known: then no
+            file is used again.
         plan: Where they go.
 
     Raises:
@@ -114,11 +115,17 @@ class _Writer:
         if result.image.shape != self.values.shape[1:]:
             raise ConfigError(
                 f"{self.source.name(result.row)} is {_shape(result.image.shape)} after preprocessing but "
-                f"{self.source.name(self.rows[0])} is {_shape(self.values.shape[1:])}: add a Resized, so that all images share one shape")
+                f"{self.source.name(self.rows[0])} is {_shape(self.values.shape[1:])}: "
+                "add a Resized, so that all images share one shape"
+            )
         at = len(self.rows)
         self.values[at] = result.image
-        if self.plan.store != "float32" and not np.array_equal(self.values[at].astype(np.float64), result.image.astype(np.float64)):
-            raise ConfigError(f"{self.source.name(result.row)}: {self.plan.store} would change its values; use store: float32")
+        if self.plan.store != "float32" and not np.array_equal(
+            self.values[at].astype(np.float64), result.image.astype(np.float64)
+        ):
+            raise ConfigError(
+                f"{self.source.name(result.row)}: {self.plan.store} would change its values; use store: float32"
+            )
         self.rows.append(result.row)
         self.contents.append(result.content)
         self.flags.append(result.flags)
@@ -160,7 +167,7 @@ class _Writer:
         return _open(self.entry, self.plan)
 
     def close(self) -> None:
-        """Removes what was not finished; on the way out of a finished one, nothing is left to remove but the unnamed file."""
+        """Removes what is not an entry to keep: an unfinished one, or a file that only this run can use."""
         self.values = None
         if self.folder is not None:
             # An open map outlives its name, so an entry that is not to be kept can lose it now.
@@ -190,9 +197,14 @@ def report_excluded(excluded: dict[int, str], count: int, allowed: float) -> Non
     reasons = tally(excluded.values())
     told = ", ".join(f"{reason} {number}" for reason, number in reasons.items())
     if len(excluded) > allowed * count:
-        raise ReadError("unreadable", f"{len(excluded)} of {count} images are unreadable ({told}), more than allow_unreadable={allowed}: "
-                        "`medcnn audit` lists them by name")
-    _log.warning("%d of %d images left out as unreadable (%s); `medcnn audit` lists them by name", len(excluded), count, told)
+        raise ReadError(
+            "unreadable",
+            f"{len(excluded)} of {count} images are unreadable ({told}), more than allow_unreadable={allowed}: "
+            "`medcnn audit` lists them by name",
+        )
+    _log.warning(
+        "%d of %d images left out as unreadable (%s); `medcnn audit` lists them by name", len(excluded), count, told
+    )
 
 
 def tally(items: Iterable[str]) -> dict[str, int]:

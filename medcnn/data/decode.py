@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from monai.data.meta_tensor import MetaTensor
 from tqdm import tqdm
 
 from medcnn.data.images import Images
@@ -53,9 +54,12 @@ def ready(images: Images, preprocess: Sequence[Any], row: int) -> Ready:
     case: dict[str, Any] = {"image": opened.image, "case": row, "flags": list(opened.flags)}
     for transform in preprocess:
         case = transform(case)
-    image = torch.as_tensor(case["image"]).detach().cpu().numpy()
+    image = case["image"]
+    image = (image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)).cpu().numpy()
     if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise ConfigError(f"{images.name(row)}: preprocessing gives NaN or infinity; look at its values, or leave the file out")
+        raise ConfigError(
+            f"{images.name(row)}: preprocessing gives NaN or infinity; look at its values, or leave the file out"
+        )
     # A copy of its own: a view would keep the undecoded original in memory.
     return Ready(row, np.array(image), opened.content, tuple(dict.fromkeys(case["flags"])))
 
@@ -99,7 +103,9 @@ def _in_workers(images: Images, preprocess: Sequence[Any], rows: range, workers:
     if not rows:
         return
     # Never fork: this process may hold threads and a device. The server imports once, its children share the pages.
-    context = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
+    context = multiprocessing.get_context(
+        "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    )
     if hasattr(context, "set_forkserver_preload"):
         context.set_forkserver_preload(["medcnn.data.decode", "monai.transforms"])
     try:
@@ -111,8 +117,9 @@ def _in_workers(images: Images, preprocess: Sequence[Any], rows: range, workers:
                 pool.shutdown(wait=True, cancel_futures=True)
     except BrokenProcessPool as error:
         raise ConfigError(
-            "a decoding worker died: out of memory, a broken decoder, or a script without `if __name__ == '__main__':`; "
-            "set workers to 0 to decode in this process") from error
+            "a decoding worker died: no memory left, a broken decoder, or a script without "
+            "`if __name__ == '__main__':`; set workers to 0 to decode in this process"
+        ) from error
 
 
 _given: list[Any] = []

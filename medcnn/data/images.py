@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
+from monai.data.meta_tensor import MetaTensor
 
 from medcnn.data.content import content_digest
 from medcnn.io.film import as_image, read_film

@@ -27,12 +27,17 @@ class Settled:
     proof: dict[str, int]
 
 
-def settle_leaks(splits: Sequence[str], patients: Sequence[Hashable], contents: Sequence[str], on_leak: OnLeak,
-                 name: Callable[[int], str]) -> Settled:
+def settle_leaks(
+    splits: Sequence[str] | np.ndarray,
+    patients: Sequence[Hashable],
+    contents: Sequence[str],
+    on_leak: OnLeak,
+    name: Callable[[int], str],
+) -> Settled:
     """Refuses, drops or allows cases whose patient or pixels stand in two splits.
 
-    Dropping takes a copy of a test case out of training and validation, and a copy of a validation case out of training:
-    what is measured stays as it was given.
+    Dropping takes a copy of a test case out of training and validation, and a copy of a validation case out of
+    training: what is measured stays as it was given.
 
     Args:
         splits: Split of each case.
@@ -54,10 +59,14 @@ def settle_leaks(splits: Sequence[str], patients: Sequence[Hashable], contents: 
     if on_leak == "drop":
         settled[np.concatenate([lower for lower, _ in leaks.values()])] = ""
     out = {split: int(((np.asarray(splits, dtype=object) == split) & (settled == "")).sum()) for split in SPLITS}
-    return Settled(settled, {split: count for split, count in out.items() if count}, leak_proof(settled, patients, contents))
+    return Settled(
+        settled, {split: count for split, count in out.items() if count}, leak_proof(settled, patients, contents)
+    )
 
 
-def leak_proof(splits: Sequence[str] | np.ndarray, patients: Sequence[Hashable], contents: Sequence[str]) -> dict[str, int]:
+def leak_proof(
+    splits: Sequence[str] | np.ndarray, patients: Sequence[Hashable], contents: Sequence[str]
+) -> dict[str, int]:
     """How many patients and contents stand in more than one split."""
     used = [i for i, split in enumerate(splits) if split]
     return {
@@ -99,8 +108,12 @@ def _shared(keys: Sequence[Hashable], splits: Sequence[str]) -> int:
     return sum(len(side) > 1 for side in sides.values())
 
 
-def _message(what: str, lower: int, upper: int, count: int, splits: Sequence[str], name: Callable[[int], str]) -> str:
+def _message(
+    what: str, lower: int, upper: int, count: int, splits: Sequence[str] | np.ndarray, name: Callable[[int], str]
+) -> str:
     same = "hold the same pixels" if what == "pixels" else "show the same patient"
     more = f" ({count} such cases)" if count > 1 else ""
-    return (f"{name(lower)} ({splits[lower]}) and {name(upper)} ({splits[upper]}) {same}{more}: give both one split, remove one, "
-            "or set on_leak to drop (takes the copy out of training) or allow")
+    return (
+        f"{name(lower)} ({splits[lower]}) and {name(upper)} ({splits[upper]}) {same}{more}: "
+        "give both one split, remove one, or set on_leak to drop (takes the copy out of training) or allow"
+    )

@@ -19,9 +19,9 @@ def derived_seed(*parts: int) -> int:
 class EachCaseOnce:
     """Which rows form each batch of one process, without padding.
 
-    Evaluation deals every row to exactly one process and gives each process the same number of batches, none of them empty,
-    so that collective calls stay in step and no case is weighed twice. Training (``shuffle``) deals a new order each epoch
-    and leaves out what does not fill a batch on every process; another remainder is left out in the next epoch.
+    Evaluation deals every row to exactly one process and gives each process the same number of batches, none of them
+    empty, so that collective calls stay in step and no case is weighed twice. Training (``shuffle``) deals a new order
+    each epoch and leaves out what does not fill a batch on every process; the next epoch leaves out others.
 
     Args:
         rows: Rows of the cohort, int64 ``(n,)``.
@@ -36,8 +36,17 @@ class EachCaseOnce:
         ConfigError: If there are fewer cases than processes.
     """
 
-    def __init__(self, rows: Tensor, batch_size: int, *, shuffle: bool = False, seed: int = 0, rank: int = 0,
-                 world: int = 1, split: str = "this split") -> None:
+    def __init__(
+        self,
+        rows: Tensor,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        split: str = "this split",
+    ) -> None:
         if len(rows) < world:
             raise ConfigError(f"{split} has {len(rows)} cases for {world} processes: use fewer devices, or more cases")
         if batch_size < 1:
@@ -74,8 +83,8 @@ class EachCaseOnce:
 class SlicingLoader:
     """An iterable of batches ``{"image", "label", "case"}`` over one tensor of images.
 
-    Training batches carry ``"draw"`` besides: the seed of this batch's augmentation, made from seed, epoch, batch and process,
-    so that what a batch looks like depends on nothing that went before.
+    Training batches carry ``"draw"`` besides: the seed of this batch's augmentation, made from seed, epoch, batch and
+    process, so that what a batch looks like depends on nothing that went before.
 
     Args:
         images: ``(N, C, *spatial)``, in memory, memory-mapped, or on the device.
@@ -97,7 +106,11 @@ class SlicingLoader:
         """The cases of these rows, images as float32."""
         at = rows.to(self.images.device)
         # An index_select copies, so nobody can write into the cohort through a batch.
-        return {"image": self.images.index_select(0, at).float(), "label": self.labels.index_select(0, rows), "case": rows}
+        return {
+            "image": self.images.index_select(0, at).float(),
+            "label": self.labels.index_select(0, rows),
+            "case": rows,
+        }
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         # A generator: the order is made at the first batch, after Lightning has set the epoch.

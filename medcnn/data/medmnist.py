@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medcnn.data.cohort import Cohort
 from medcnn.data.images import ArrayImages
 from medcnn.data.leaks import OnLeak
 from medcnn.data.medmnist_files import COLLECTIONS, RECORD, MedMnist, file_name, parse_name
-from medcnn.data.module import CaseDataModule, Cohort
+from medcnn.data.module import CaseDataModule
 from medcnn.data.split import SPLITS
 from medcnn.errors import ConfigError
 from medcnn.io.medmnist import read_npz
@@ -24,8 +25,8 @@ class MedMnistDataModule(CaseDataModule):
     """A MedMNIST collection with its official splits.
 
     Args:
-        source: An ``.npz`` file, or the name of a collection such as ``pneumoniamnist`` or ``pneumoniamnist_64``, which is
-            fetched once with its official checksum.
+        source: An ``.npz`` file, or the name of a collection such as ``pneumoniamnist`` or ``pneumoniamnist_64``,
+            which is fetched once with its official checksum.
         folder: Where fetched files lie; ``~/.medmnist`` by default, as the medmnist package has it.
         on_leak: ``drop`` by default: some official splits repeat images.
         **common: What every cohort takes; see ``CaseDataModule``.
@@ -38,8 +39,10 @@ class MedMnistDataModule(CaseDataModule):
         super().__init__(on_leak=on_leak, **common)
         named = parse_name(str(source))
         if named is None and not Path(source).is_file():
-            raise ConfigError(f"no file {Path(source).name!r}, and no MedMNIST collection of that name: expected an .npz file or one of "
-                              f"{', '.join(COLLECTIONS)}")
+            raise ConfigError(
+                f"no file {Path(source).name!r}, and no MedMNIST collection of that name: "
+                f"expected an .npz file or one of {', '.join(COLLECTIONS)}"
+            )
         self._named = named
         home = Path.home() / ".medmnist" if folder is None else Path(folder)
         self.path = Path(source) if named is None else home / file_name(*named)
@@ -82,8 +85,10 @@ def fetch(name: str, size: int, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         _download(f"{RECORD}/{file}?download=1", path, md5)
     if _md5(path) != md5:
-        raise ConfigError(f"{file} has MD5 {_md5(path)}, the official file has {md5}: remove it from {folder} to fetch it again, "
-                          "or give its path as source to use it as it is")
+        raise ConfigError(
+            f"{file} has MD5 {_md5(path)}, the official file has {md5}: remove it from {folder} to fetch it again, "
+            "or give its path as source to use it as it is"
+        )
     return path
 
 
@@ -94,10 +99,14 @@ def _download(url: str, path: Path, md5: str) -> None:
             with urllib.request.urlopen(url, timeout=30) as answer, target.open("wb") as file:  # noqa: S310 (https, from our own table)
                 shutil.copyfileobj(answer, file)
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            raise ConfigError(f"cannot fetch {path.name} ({getattr(error, 'reason', error)}): put the file from {url} (MD5 {md5}) "
-                              f"into {path.parent}") from error
+            raise ConfigError(
+                f"cannot fetch {path.name} ({getattr(error, 'reason', error)}): put the file from {url} (MD5 {md5}) "
+                f"into {path.parent}"
+            ) from error
         if _md5(target) != md5:
-            raise ConfigError(f"{path.name} arrived with MD5 {_md5(target)}, the official file has {md5}: fetch it again")
+            raise ConfigError(
+                f"{path.name} arrived with MD5 {_md5(target)}, the official file has {md5}: fetch it again"
+            )
         target.rename(path)
 
 
@@ -107,7 +116,7 @@ def _md5(path: Path) -> str:
 
 
 def _facts_from(path: Path) -> MedMnist:
-    """What can be told of a file that is none of the collections: labels by number, several columns as several findings."""
+    """Labels by number, several columns as several findings: all that a file outside the collections tells."""
     parts = read_npz(path)
     labels = np.concatenate([parts[f"{split}_labels"] for split in SPLITS])
     images = parts["train_images"]

@@ -1,49 +1,29 @@
 """A cohort as Lightning wants it: prepared once, split without a leak, cut into batches."""
 
-import hashlib
 import logging
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
 from monai.transforms import MapTransform
+from pytorch_lightning.utilities.parsing import AttributeDict
 from torch import Tensor, nn
 
-from medcnn.data.cache import CachePlan, Prepared, Store, prepare, tally
-from medcnn.data.images import FilmFiles, Images
-from medcnn.data.leaks import OnLeak, label_conflicts, settle_leaks
+from medcnn.data.cache import CachePlan, Prepared, Store, prepare
+from medcnn.data.cohort import Cohort, SplitCohort, split_cohort
+from medcnn.data.images import FilmFiles
+from medcnn.data.leaks import OnLeak
 from medcnn.data.loader import EachCaseOnce, SlicingLoader, derived_seed
 from medcnn.data.spec import spec_of, specs_of
-from medcnn.data.split import SPLITS, split_cases
 from medcnn.errors import ConfigError
 
 # Where things lie on this machine: paths carry names of patients and users, so no checkpoint holds them.
 LOCAL = ("source", "root", "folder", "cache_dir")
 _log = logging.getLogger("medcnn.data")
-
-
-@dataclass(frozen=True)
-class Cohort:
-    """What a data module reads before anything is decoded.
-
-    Attributes:
-        table: One row a case: ``case``, ``patient``, ``split`` ("" where none is given), ``label`` or one column a class,
-            then subgroups.
-        images: The images, row by row.
-        subgroups: Names of the columns that describe groups.
-        digest: Name of this table's content; "" derives it from the pixels.
-    """
-
-    table: pd.DataFrame
-    images: Images
-    subgroups: tuple[str, ...] = ()
-    digest: str = ""
 
 
 class CaseDataModule(pl.LightningDataModule):
@@ -62,6 +42,11 @@ class CaseDataModule(pl.LightningDataModule):
         allow_unreadable: Share of the files that may be unreadable.
         store: Number type of prepared images; refused where it would change a value.
         on_device: Keep the whole cohort on the accelerator.
+
+    Attributes:
+        classes: Names of the classes, known when built.
+        multilabel: True where a case may have several, known when built.
+        in_channels: Channels of an image.
     """
 
     classes: tuple[str, ...] = ()
@@ -91,8 +76,9 @@ class CaseDataModule(pl.LightningDataModule):
         folder = None if cache_dir is None else Path(cache_dir)
         self.plan = CachePlan(store, cache_mb, folder, workers, allow_unreadable)
         self._specs = self._keep_plain_hyperparameters()
+        self._read: Cohort | None = None
         self._prepared: Prepared | None = None
-        self._cohort: Cohort | None = None
+        self._split: SplitCohort | None = None
 
     def cohort(self) -> Cohort:
         """The table of cases and their images; nothing is decoded yet."""
@@ -100,124 +86,98 @@ class CaseDataModule(pl.LightningDataModule):
 
     @property
     def num_outputs(self) -> int:
-        """Logits a net gives for this cohort."""
+        """Logits that a net gives for this cohort."""
         return len(self.classes)
 
-    # ---- preparing -------------------------------------------------------------------------------------------------
+    @property
+    def cases(self) -> pd.DataFrame:
+        """One row a case after ``setup``; its number is ``batch["case"]``. No path is in it."""
+        return self._ready()[1].cases
 
     def prepare_data(self) -> None:
         """With several processes, decodes once for all of them, into a file."""
         if self._shared_by_processes():
-            self._prepare(self._read_cohort())
+            self._prepare()
 
     def setup(self, stage: str | None = None) -> None:
         """Prepares the images and the split, once, whatever the stage."""
         if self._prepared is not None:
             return
-        cohort = self._read_cohort()
-        prepared = self._prepare(cohort)
-        table = cohort.table.iloc[prepared.rows].reset_index(drop=True)
-        self._labels = self._label_array(table)
-        names = [cohort.images.name(row) for row in prepared.rows]
-        given = table["split"].tolist()
-        # Films that share pixels are kept together where the split is ours to make; a given split is checked instead.
-        splits = split_cases(table["patient"].tolist(), self._labels, self.fractions, self.seed,
-                             contents=prepared.contents, given=given)
-        self._settled = settle_leaks(splits.tolist(), table["patient"].tolist(), prepared.contents, self.on_leak, names.__getitem__)
-        self._conflicts = label_conflicts(prepared.contents, self._labels)
-        self.cases = table.assign(split=self._settled.splits)
-        self.in_channels = int(prepared.images.shape[1])
-        self._rows = {split: torch.from_numpy(np.flatnonzero(self.cases["split"] == split)) for split in SPLITS}
-        self._labels_tensor = torch.from_numpy(self._labels)
-        self._excluded = tally(prepared.excluded.values())
-        self._digest = cohort.digest or _digest(self.cases, prepared.contents, self._labels)
+        cohort, prepared = self._prepare()
+        self._split = split_cohort(
+            cohort, prepared, self.classes, self.multilabel, self.fractions, self.seed, self.on_leak
+        )
         self._prepared = prepared
-        self._report()
+        self.in_channels = int(prepared.images.shape[1])
 
-    def _read_cohort(self) -> Cohort:
-        if self._cohort is None:
-            self._cohort = self.cohort()
-        return self._cohort
-
-    def _prepare(self, cohort: Cohort) -> Prepared:
+    def _prepare(self) -> tuple[Cohort, Prepared]:
+        self._read = self._read or self.cohort()
         plan = self.plan
-        if self._shared_by_processes() and isinstance(cohort.images, FilmFiles) and plan.folder is None:
+        if self._shared_by_processes() and isinstance(self._read.images, FilmFiles) and plan.folder is None:
             plan = replace(plan, folder=Path(".medcnn_cache"))
-        spec = None if self._specs is None else {"preprocess": self._specs}
-        return prepare(cohort.images, self.preprocess, spec, plan)
+        return self._read, prepare(self._read.images, self.preprocess, self._specs, plan)
+
+    def _ready(self) -> tuple[Prepared, SplitCohort]:
+        if self._prepared is None or self._split is None:
+            raise ValueError("the cohort is not prepared: call setup() first")
+        return self._prepared, self._split
 
     def _shared_by_processes(self) -> bool:
         return self.trainer is not None and self.trainer.world_size > 1
 
-    def _label_array(self, table: pd.DataFrame) -> np.ndarray:
-        if self.multilabel:
-            return table[list(self.classes)].to_numpy(np.float32, copy=True)
-        return table["label"].to_numpy(np.int64, copy=True)
-
-    def _report(self) -> None:
-        if self._settled.dropped:
-            _log.warning("taken out, because a later split holds the same pixels or patient: %s",
-                         ", ".join(f"{count} from {split}" for split, count in self._settled.dropped.items()))
-        if self._conflicts:
-            one, other = self._conflicts[0]
-            _log.warning("%d pairs of cases hold the same pixels under different labels, %s and %s first: see `medcnn audit`",
-                         len(self._conflicts), self.cases["case"][one], self.cases["case"][other])
-
-    # ---- what the checkpoint holds ---------------------------------------------------------------------------------
-
     def _keep_plain_hyperparameters(self) -> list[dict[str, Any]] | None:
-        """Replaces live objects by their specification; returns that of ``preprocess``, None where it cannot be told."""
-        specs, silent = specs_of(self.preprocess)
+        """Replaces live objects by how to build them; returns that of ``preprocess``, None where it cannot be told."""
         given = self._hparams.get("preprocess")
-        if not _plain_specs(given):
-            self._hparams["preprocess"] = specs
-        elif given:
-            # From YAML: what was written there, defaults included, is the better record.
-            specs, silent = given, []
+        # From YAML, Lightning hands over what was written there, defaults included: the better record.
+        if isinstance(given, list) and all(isinstance(item, dict) for item in given):
+            specs, silent = given, list[str]()
+        else:
+            specs, silent = specs_of(self.preprocess)
+        if silent:
+            _log.warning(
+                "preprocess holds %s, which cannot tell how to build it: use medcnn.data.spec.described or YAML; "
+                "a checkpoint of this run will not know its preprocessing",
+                ", ".join(silent),
+            )
+        self._hparams["preprocess"] = None if silent else specs
         if isinstance(self._hparams.get("augment"), nn.Module):
             self._hparams["augment"] = spec_of(self.augment)
-        if silent:
-            _log.warning("preprocess holds %s, which cannot tell its arguments: build it with medcnn.data.spec.described or in "
-                         "YAML; the checkpoint of this run will not know its preprocessing", ", ".join(silent))
-            self._hparams["preprocess"] = None
-        self._hparams_initial = type(self._hparams)(self._hparams)
+        self._hparams_initial = AttributeDict(self._hparams)
         return None if silent else specs
-
-    # ---- batches ---------------------------------------------------------------------------------------------------
 
     def train_dataloader(self) -> SlicingLoader:
         """Batches of the training split, in a new order each epoch."""
-        if not len(self._rows["train"]):
-            raise ConfigError("there are no training cases; expected some with split train")
-        return self._loader(self._rows["train"], "train", shuffle=True)
+        return self._loader("train", "there are no training cases; expected some with split train", shuffle=True)
 
     def val_dataloader(self) -> SlicingLoader | list[Any]:
         """Batches of the validation split; none where it is empty."""
-        return self._loader(self._rows["val"], "val") if len(self._rows["val"]) else []
+        return self._loader("val", "") if len(self._ready()[1].rows("val")) else []
 
     def test_dataloader(self) -> SlicingLoader:
         """Batches of the test split."""
-        if not len(self._rows["test"]):
-            raise ConfigError("there are no test cases: give some in the column split, or a test fraction above 0")
-        return self._loader(self._rows["test"], "test")
+        return self._loader(
+            "test", "there are no test cases: mark some in the column split, or raise the test fraction"
+        )
 
     def predict_dataloader(self) -> SlicingLoader:
-        """Batches of the test split, or of every case where there is none."""
-        rows = self._rows["test"]
-        return self._loader(rows if len(rows) else torch.arange(len(self.cases)), "predict")
+        """Batches of the test split."""
+        return self._loader("test", "there are no test cases to predict: mark some in the column split")
 
-    def _loader(self, rows: Tensor, split: str, shuffle: bool = False) -> SlicingLoader:
-        assert self._prepared is not None
+    def _loader(self, split: str, if_empty: str, shuffle: bool = False) -> SlicingLoader:
+        rows = self._ready()[1].rows(split)
+        if not len(rows):
+            raise ConfigError(if_empty)
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
-        chance = derived_seed(self.seed, int(os.environ.get("PL_GLOBAL_SEED", 0)))
+        chance = derived_seed(self.seed, int(os.environ.get("PL_GLOBAL_SEED", "0")))
         order = EachCaseOnce(rows, self.batch_size, shuffle=shuffle, seed=chance, rank=rank, world=world, split=split)
-        return SlicingLoader(self._images(), self._labels_tensor, order)
+        return SlicingLoader(self._images(), self._ready()[1].labels, order)
 
     def _images(self) -> Tensor:
-        assert self._prepared is not None
-        if self.on_device and self.trainer is not None and self._prepared.images.device != self.trainer.strategy.root_device:
-            self._prepared = replace(self._prepared, images=self._prepared.images.to(self.trainer.strategy.root_device))
-        return self._prepared.images
+        prepared, _ = self._ready()
+        if self.on_device and self.trainer is not None:
+            prepared = replace(prepared, images=prepared.images.to(self.trainer.strategy.root_device))
+            self._prepared = prepared
+        return prepared.images
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         """Augments training batches on their device, from the batch's own seed."""
@@ -228,50 +188,16 @@ class CaseDataModule(pl.LightningDataModule):
         return batch
 
     def fixed_cases(self, split: str, n: int) -> dict[str, Tensor]:
-        """The same few cases of a split in every run, the classes in turn: for pictures that are compared over time."""
-        rows = self._rows[split].numpy()
-        labels = self._labels[rows]
-        group = labels if labels.ndim == 1 else (labels > 0.5).argmax(axis=1)
-        drawn = sorted(range(len(rows)), key=lambda i: hashlib.blake2b(str(self.cases["case"][rows[i]]).encode()).digest())
-        place = pd.Series(group[drawn]).groupby(group[drawn]).cumcount().to_numpy()
-        chosen = rows[np.asarray(drawn, dtype=int)[np.lexsort((group[drawn], place))][:n]]
-        return SlicingLoader(self._images(), self._labels_tensor, EachCaseOnce(self._rows[split], 1)).batch(torch.from_numpy(chosen))
-
-    # ---- what is known ---------------------------------------------------------------------------------------------
+        """The same few cases of a split in every run, the classes in turn: for pictures compared over time."""
+        rows = self._ready()[1].fixed_rows(split, n)
+        prepared, cohort = self._ready()
+        images = prepared.images.index_select(0, rows.to(prepared.images.device)).float()
+        return {"image": images, "label": cohort.labels[rows], "case": rows}
 
     def class_counts(self, split: str) -> Tensor:
-        """Cases of each class: ``(K,)`` for exclusive classes, ``(K, 2)`` negative and positive for several labels."""
-        labels = self._labels_tensor[self._rows[split]]
-        if self.multilabel:
-            return torch.stack([(labels == 0).sum(dim=0), (labels == 1).sum(dim=0)], dim=1)
-        return torch.bincount(labels[labels >= 0], minlength=len(self.classes))
+        """Cases of each class ``(K,)``, or negatives and positives of each finding ``(K, 2)``."""
+        return self._ready()[1].class_counts(split)
 
     def describe(self) -> dict[str, Any]:
-        """What the run records of its data: plain, without a path or an identifier."""
-        return {
-            "digest": self._digest,
-            "splits": {split: self._describe_split(split) for split in SPLITS},
-            "proof": self._settled.proof,
-            "on_leak": self.on_leak,
-            "dropped": self._settled.dropped,
-            "excluded": self._excluded,
-            "label_conflicts": len(self._conflicts),
-            "flags": tally(flag for flags in self._prepared.flags for flag in flags) if self._prepared else {},
-        }
-
-    def _describe_split(self, split: str) -> dict[str, Any]:
-        cases = self.cases[self.cases["split"] == split]
-        counts = self.class_counts(split)
-        each = counts[:, 1] if self.multilabel else counts
-        return {"cases": len(cases), "patients": int(cases["patient"].nunique()),
-                "classes": dict(zip(self.classes, each.tolist(), strict=True))}
-
-
-def _plain_specs(value: Any) -> bool:
-    return value is None or (isinstance(value, Sequence) and all(isinstance(item, dict) for item in value))
-
-
-def _digest(cases: pd.DataFrame, contents: Sequence[str], labels: np.ndarray) -> str:
-    lines = sorted(f"{content} {label} {split}" for content, label, split in
-                   zip(contents, labels.tolist(), cases["split"], strict=True))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        """What a run records of its data: plain, without a path or an identifier."""
+        return {**self._ready()[1].describe(), "on_leak": self.on_leak}

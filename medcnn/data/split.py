@@ -11,8 +11,15 @@ from medcnn.errors import ConfigError, ManifestError
 SPLITS = ("train", "val", "test")
 
 
-def split_cases(patients: Sequence[Hashable], labels: np.ndarray, fractions: tuple[float, float], seed: int, *,
-                contents: Sequence[str] | None = None, given: Sequence[str] | None = None) -> np.ndarray:
+def split_cases(
+    patients: Sequence[Hashable],
+    labels: np.ndarray,
+    fractions: tuple[float, float],
+    seed: int,
+    *,
+    contents: Sequence[str] | None = None,
+    given: Sequence[str] | None = None,
+) -> np.ndarray:
     """A split for every case; all films of a patient, and all copies of a film, fall on one side.
 
     Args:
@@ -33,7 +40,9 @@ def split_cases(patients: Sequence[Hashable], labels: np.ndarray, fractions: tup
     """
     val, test = fractions
     if val < 0 or test < 0 or val + test >= 1:
-        raise ConfigError(f"fractions (val, test) are {val} and {test}; expected shares that leave something to train on")
+        raise ConfigError(
+            f"fractions (val, test) are {val} and {test}; expected shares that leave something to train on"
+        )
     groups = groups_of(patients, contents)
     marks = np.asarray([""] * len(groups) if given is None else list(given), dtype=object)
     if (marks == "").all():
@@ -42,7 +51,9 @@ def split_cases(patients: Sequence[Hashable], labels: np.ndarray, fractions: tup
     training = marks == "train"
     if training.any() and not (marks == "val").any() and val > 0:
         chosen = np.flatnonzero(training)
-        marks[chosen] = _assign(groups[chosen], [patients[i] for i in chosen], labels[chosen], {"train": 1 - val, "val": val}, seed)
+        marks[chosen] = _assign(
+            groups[chosen], [patients[int(i)] for i in chosen], labels[chosen], {"train": 1 - val, "val": val}, seed
+        )
     return marks
 
 
@@ -69,12 +80,15 @@ def _check_given(marks: np.ndarray) -> None:
         raise ManifestError(f"split is {unknown[0]!r} for some cases; expected train, val or test")
     empty = int((marks == "").sum())
     if empty:
-        raise ManifestError(f"{empty} of {len(marks)} cases have no split while the others have one: fill the column, or drop it")
+        raise ManifestError(
+            f"{empty} of {len(marks)} cases have no split while the others have one: fill the column, or drop it"
+        )
 
 
-def _assign(groups: np.ndarray, patients: Sequence[Hashable], labels: np.ndarray, shares: dict[str, float],
-            seed: int) -> np.ndarray:
-    """Deals groups so that each class is spread by ``shares``: the rarest class first, each group where most is missing.
+def _assign(
+    groups: np.ndarray, patients: Sequence[Hashable], labels: np.ndarray, shares: dict[str, float], seed: int
+) -> np.ndarray:
+    """Deals groups so that each class is spread by ``shares``: the rarest class first, to where most is missing.
 
     Missing is measured against what a split should get, so a class of three patients is seen in all three splits, and
     patients with many films are not drawn to the largest split.

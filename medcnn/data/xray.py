@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from medcnn.data.cohort import Cohort
 from medcnn.data.images import FilmFiles
-from medcnn.data.module import CaseDataModule, Cohort
+from medcnn.data.module import CaseDataModule
 from medcnn.errors import ConfigError
 from medcnn.io.manifest import Manifest, folder_manifest, read_manifest
 
@@ -16,10 +17,12 @@ class ChestXrayDataModule(CaseDataModule):
     Args:
         source: A folder with one folder a class, or a manifest (CSV or Parquet).
         root: Folder that the paths of a manifest are relative to; its own folder by default.
-        classes: Names of the classes in their order; the last word on which is positive. Found in the source by default.
+        classes: Names of the classes in their order; of two, the second is the positive one. Found in the source by
+            default.
         label: Column of a manifest that holds the class.
         findings: Columns of a manifest that hold one finding each, for several labels a case.
-        patient: Where the patient is told: ``column:NAME``, ``pattern:REGEX`` on the file name (its first group), or ``dicom``.
+        patient: Where the patient is told: ``column:NAME``, ``pattern:REGEX`` on the file name (its first group), or
+            ``dicom``.
         **common: What every cohort takes; see ``CaseDataModule``.
 
     Raises:
@@ -27,8 +30,16 @@ class ChestXrayDataModule(CaseDataModule):
         ManifestError: If it cannot be used as it stands.
     """
 
-    def __init__(self, source: Path, root: Path | None = None, classes: Sequence[str] | None = None, label: str = "label",
-                 findings: Sequence[str] | None = None, patient: str | None = None, **common: Any) -> None:
+    def __init__(
+        self,
+        source: Path,
+        root: Path | None = None,
+        classes: Sequence[str] | None = None,
+        label: str = "label",
+        findings: Sequence[str] | None = None,
+        patient: str | None = None,
+        **common: Any,
+    ) -> None:
         super().__init__(**common)
         self.manifest = open_manifest(Path(source), root, classes, label, findings, patient)
         self.classes, self.multilabel = tuple(self.manifest.classes), self.manifest.multilabel
@@ -40,8 +51,14 @@ class ChestXrayDataModule(CaseDataModule):
         return Cohort(table.drop(columns="path"), images, self.manifest.subgroups, self.manifest.digest)
 
 
-def open_manifest(source: Path, root: Path | None = None, classes: Sequence[str] | None = None, label: str = "label",
-                  findings: Sequence[str] | None = None, patient: str | None = None) -> Manifest:
+def open_manifest(
+    source: Path,
+    root: Path | None = None,
+    classes: Sequence[str] | None = None,
+    label: str = "label",
+    findings: Sequence[str] | None = None,
+    patient: str | None = None,
+) -> Manifest:
     """A manifest from a table, or from a folder of class folders.
 
     Raises:
@@ -50,5 +67,7 @@ def open_manifest(source: Path, root: Path | None = None, classes: Sequence[str]
     if source.is_dir():
         return folder_manifest(source, classes=classes, patient=patient)
     if not source.exists():
-        raise ConfigError(f"no such file or folder: {source.name}; expected a folder of class folders or a manifest (CSV, Parquet)")
+        raise ConfigError(
+            f"no such file or folder: {source.name}; expected a folder of class folders or a manifest (CSV, Parquet)"
+        )
     return read_manifest(source, root=root, label=label, findings=findings, classes=classes, patient=patient)

@@ -82,7 +82,8 @@ class ClassificationTask(pl.LightningModule):
         self._steps: list[tuple[Tensor, Tensor]] = []
         if hasattr(self.loss, "set_counts"):
             # Gives the buffers their final shape, so that a state can be loaded before the data is there.
-            self.loss.set_counts(torch.ones((len(self.classes), 2) if multilabel else len(self.classes)))
+            count: Any = self.loss.set_counts
+            count(torch.ones((len(self.classes), 2) if multilabel else len(self.classes)))
 
     def forward(self, image: Tensor) -> Tensor:
         """Images ``(B, C, *spatial)`` to logits ``(B, K)``."""

@@ -13,24 +13,11 @@ from torch import Tensor
 from medcnn.tasks.build import build
 from medcnn.tasks.classification import ClassificationTask
 
-TASK = {
-    "class_path": "medcnn.tasks.classification.ClassificationTask",
-    "init_args": {
-        "net": {
-            "class_path": "torch.nn.Sequential",
-            "init_args": {},
-        },
-        "loss": {"class_path": "medcnn.losses.weighted_cross_entropy.WeightedCrossEntropy", "init_args": {}},
-        "classes": ["normal", "effusion"],
-    },
-}
-
-
 class Slices:
     """Batches that are slices of tensors; a rank takes every nth case, so ranks may differ by one."""
 
-    def __init__(self, tensors: dict[str, Tensor], size: int, shuffle: bool = False) -> None:
-        self.tensors, self.size, self.shuffle, self.epoch = tensors, size, shuffle, 0
+    def __init__(self, tensors: dict[str, Tensor], size: int, epoch: Callable[[], int] | None = None) -> None:
+        self.tensors, self.size, self.epoch = tensors, size, epoch
 
     def __len__(self) -> int:
         # Every rank must take as many steps as the one with most cases, or it would wait for ever.
@@ -39,8 +26,8 @@ class Slices:
     def _own(self, rank: int) -> Tensor:
         world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
         order = torch.arange(len(self.tensors["case"]))
-        if self.shuffle:
-            order = torch.randperm(len(order), generator=torch.Generator().manual_seed(self.epoch))
+        if self.epoch:
+            order = torch.randperm(len(order), generator=torch.Generator().manual_seed(self.epoch()))
             return order[: len(order) // world * world][rank::world]
         return order[rank::world]
 
@@ -48,7 +35,6 @@ class Slices:
         rank = torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
         for own in self._own(rank).split(self.size):
             yield {name: tensor[own] for name, tensor in self.tensors.items()}
-        self.epoch += self.shuffle
 
 
 class PointCohort(pl.LightningDataModule):
@@ -93,9 +79,8 @@ class PointCohort(pl.LightningDataModule):
         return {"digest": "d" * 64}
 
     def train_dataloader(self) -> Slices:
-        loader = Slices(self.splits["train"], self.size, shuffle=True)
-        loader.epoch = self.trainer.current_epoch if self.trainer else 0
-        return loader
+        # Asked at every pass: a resumed training builds its loader before it knows its epoch.
+        return Slices(self.splits["train"], self.size, epoch=lambda: self.trainer.current_epoch)
 
     def val_dataloader(self) -> Slices:
         return Slices(self.splits["val"], self.size)
@@ -108,10 +93,6 @@ class PointCohort(pl.LightningDataModule):
 
 def recipe(classes: tuple[str, ...] = ("normal", "effusion"), **changes: Any) -> dict[str, Any]:
     """What a config would say of a small task."""
-    net = {
-        "class_path": "torch.nn.Sequential",
-        "dict_kwargs": {},
-    }
     net = {"class_path": "monai.networks.nets.Regressor", "init_args": {
         "in_shape": [1, 4, 4], "out_shape": [len(classes)], "channels": [4], "strides": [2], "num_res_units": 0,
         "norm": "batch"}}

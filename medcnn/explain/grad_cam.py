@@ -64,7 +64,7 @@ def grad_cam(net: nn.Module, layer: nn.Module, image: Tensor, index: Tensor) -> 
         index: Class of interest for each image, int64 ``(B,)``.
 
     Returns:
-        Maps ``(B, *layer_spatial)`` in [0, 1], each with 1 at its greatest; all zero where no channel spoke for the class.
+        Maps ``(B, *layer_spatial)`` in [0, 1], the greatest of each 1; all zero where no channel spoke for the class.
 
     Raises:
         ValueError: If ``layer`` took no part in the forward pass, or is no map of positions.

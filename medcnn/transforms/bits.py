@@ -79,8 +79,8 @@ def _runs(flat: np.ndarray, halves: set[int], op: np.ufunc) -> dict[int, np.ndar
     run, reach, runs = flat, 0, {}
     for half in sorted(halves):
         while reach < half:
-            # Three copies of a run make one of up to three times its length without a gap.
-            step = min(half - reach, 2 * reach + 1)
+            # No further: what left the first row to its left does not come back, and would leave a gap.
+            step = min(half - reach, reach + 1)
             run = _spread(run, step, op)
             reach += step
         runs[half] = run

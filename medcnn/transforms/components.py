@@ -21,11 +21,24 @@ def components(mask: np.ndarray, connectivity: Connectivity | None = None) -> tu
         connectivity: Neighbors of a voxel: 4 or 8 in 2-D, 6, 18 or 26 in 3-D; the largest where ``None``.
 
     Returns:
-        Labels of the shape of ``mask``, integers from 1 with 0 for background, and how many there are.
+        int32 of the shape of ``mask``, labels from 1 with 0 for background, and how many there are.
 
     Raises:
         ValueError: For a connectivity that does not belong to the mask's dimension.
     """
+    labels, count = _labels(mask, connectivity)
+    where = np.flatnonzero(labels)[::-1]
+    first = np.empty(count + 1, dtype=np.intp)
+    first[0] = -1
+    # Of several values for one place numpy keeps the last: walked backwards, the first voxel of each label.
+    first[labels.reshape(-1)[where]] = where
+    order = np.empty(count + 1, dtype=np.int32)
+    order[np.argsort(first)] = np.arange(count + 1)
+    return order[labels], count
+
+
+def _labels(mask: np.ndarray, connectivity: Connectivity | None) -> tuple[np.ndarray, int]:
+    """Labels in whatever order cc3d finds them."""
     known = KNOWN.get(mask.ndim, ())
     connectivity = known[-1] if connectivity is None and known else connectivity
     if connectivity is None or connectivity not in known:
@@ -37,20 +50,22 @@ def components(mask: np.ndarray, connectivity: Connectivity | None = None) -> tu
 
 
 def largest_component(mask: np.ndarray, connectivity: Connectivity | None = None) -> np.ndarray:
-    """The component with the most voxels, the first of equals; nothing where there is none. bool."""
-    labels, count = components(mask, connectivity)
+    """The component with the most voxels, of equals the one whose first voxel comes first; bool, empty for empty."""
+    labels, count = _labels(mask, connectivity)
     if count < 2:
         return mask.copy()
     sizes = np.bincount(labels.reshape(-1), minlength=count + 1)
     sizes[0] = 0
-    return labels == sizes.argmax()
+    equals = np.flatnonzero(sizes == sizes.max())
+    chosen = equals[0] if len(equals) == 1 else labels.flat[np.isin(labels, equals).argmax()]
+    return labels == chosen
 
 
 def filled(mask: np.ndarray) -> np.ndarray:
     """A mask with the background filled that no path of face neighbors joins to the border of the image. bool."""
     # A margin of background makes everything outside one component, the one at the corner.
     background = np.pad(~mask, 1, constant_values=True)
-    labels, _ = components(background, KNOWN[mask.ndim][0])
+    labels, _ = _labels(background, KNOWN[mask.ndim][0])
     return (labels != labels.flat[0])[(slice(1, -1),) * mask.ndim]
 
 
@@ -74,7 +89,7 @@ class ComponentsLabeled(EachImage):
 
     def change(self, pixels: np.ndarray, image: Tensor | np.ndarray) -> np.ndarray:
         """The labels of every channel."""
-        return stacked([components(channel != 0, self.connectivity)[0] for channel in pixels]).astype(np.int32)
+        return stacked([components(channel != 0, self.connectivity)[0] for channel in pixels])
 
 
 class LargestComponent(EachImage):

@@ -69,7 +69,7 @@ def _working_type(values: np.ndarray, scale: float) -> type[np.floating[Any]]:
         exact = not values.size or max(abs(int(values.min())), abs(int(values.max()))) <= EXACT_IN_FLOAT32
     else:
         exact = values.dtype != np.float64
-    return np.float32 if exact and abs(scale) < np.finfo(np.float32).max else np.float64
+    return np.float32 if exact and abs(scale) < float(np.finfo(np.float32).max) else np.float64
 
 
 def mean_and_deviation(values: np.ndarray) -> tuple[float, float]:

@@ -60,7 +60,8 @@ class RunLogger(MLFlowLogger):
         client = open_store(tracking_uri)
         super().__init__(experiment, run_name, store_uri(tracking_uri), tags, None, run_id=run_id)
         self._mlflow_client = client
-        self._config_logged = False
+        #: Whether a composed configuration is logged by others, so that Lightning's hyper-parameters are not.
+        self.config_follows = False
         #: The last epoch that was validated: metrics of an evaluation outside training stand there.
         self.evaluation_step = 0
         #: Whether what comes is an evaluation outside training, whose own count of epochs starts at zero.
@@ -113,9 +114,9 @@ class RunLogger(MLFlowLogger):
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
-        """Log what Lightning saved as hyper-parameters, unless the whole configuration was logged already."""
-        if not self._config_logged:
-            self._log_params(vars(params) if isinstance(params, Namespace) else params)
+        """Log what Lightning saved as hyper-parameters, unless the whole configuration follows."""
+        if not self.config_follows:
+            self.log_config(vars(params) if isinstance(params, Namespace) else params)
 
     @rank_zero_only
     def log_config(self, config: Mapping[str, Any]) -> None:
@@ -124,10 +125,6 @@ class RunLogger(MLFlowLogger):
         A parameter that differs from what the run holds (it was resumed with other settings) is kept as it was and
         noted in a tag ``drift.<name>``.
         """
-        self._log_params(config)
-        self._config_logged = True
-
-    def _log_params(self, config: Mapping[str, Any]) -> None:
         wanted = {_key(name): _cut(value, MAX_PARAM_VAL_LENGTH) for name, value in flatten(scrub(config)).items()}
         client = self.experiment
         held = client.get_run(self._run_id).data.params

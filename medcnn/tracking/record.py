@@ -1,40 +1,104 @@
 """What a run records beside its metrics: the data it saw, where it looked, and what it got right and wrong."""
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import yaml
 
+from medcnn.tracking.datasets import log_datasets
 from medcnn.tracking.logger import RunLogger
+from medcnn.tracking.looks import looks_at_fixed_cases
+from medcnn.tracking.results import outcome_of, write_results
+from medcnn.tracking.scrub import scrub, scrub_yaml
 from medcnn.tracking.surroundings import describe_code, describe_machine, describe_packages
 
 
 class RunRecord(pl.Callback):
-    """Fills the MLflow run so that the training can be judged and repeated from it alone.
+    """Fills the MLflow run so that a training can be judged and repeated from it alone.
+
+    Parts of the data module and the task are used where they are there: ``describe``, ``fixed_cases`` and ``cases``;
+    ``evaluated``, ``decision``, ``probabilities`` and ``classes``.
 
     Args:
-        cam_every: Epochs between two looks at the fixed validation cases; 0 for none. The first epoch is always one.
-        cases: Fixed validation cases to look at, and most confidently right and wrong cases to show.
+        cam_every: Epochs from one look at the fixed validation cases to the next, the first epoch being one of them;
+            0 for none.
+        cases: Fixed validation cases to look at; as many of the most confidently right and wrong ones are shown.
     """
 
-    def __init__(self, cam_every: int = 5, cases: int = 8) -> None:
+    def __init__(self, cam_every: int = 10, cases: int = 8) -> None:
         self.cam_every, self.cases = cam_every, cases
-        #: The composed configuration as YAML; set before a training starts.
+        #: The composed configuration as YAML, given before a training starts by whoever composed it. Where there is
+        #: one, `log_decision` is expected after the training and draws the figures.
         self.config_text: str | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Tell the logger whether epochs count."""
+        """Tell the logger whether epochs count, and that the configuration is logged from here."""
         logger = run_logger(trainer)
         if logger is not None:
             logger.evaluating = stage != "fit"
+            logger.config_follows = True
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the configuration, the data and the surroundings."""
         logger = run_logger(trainer)
-        if logger is not None:
-            logger.log_tags(describe_code() | describe_packages() | describe_machine(trainer))
+        if logger is None:
+            return
+        self._log_config(logger, pl_module)
+        logger.log_tags(describe_code() | describe_packages() | describe_machine(trainer))
+        if hasattr(trainer.datamodule, "describe"):  # type: ignore[attr-defined]
+            log_datasets(logger, trainer.datamodule)  # type: ignore[attr-defined]
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the fixed cases, with the weights that are validated (averaged ones, where they are averaged)."""
+        if trainer.sanity_checking or not self.cam_every or trainer.state.fn != "fit":
+            return
+        if trainer.current_epoch % self.cam_every == 0:
+            self._look(trainer, pl_module, trainer.current_epoch)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the validation figures, unless the best checkpoint is evaluated once more after this."""
+        if self.config_text is None:
+            self.log_results(trainer, pl_module, "val")
+
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the test figures."""
+        self.log_results(trainer, pl_module, "test")
 
     def log_decision(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the figures of the best model on the validation cases, at the thresholds just chosen."""
+        """Log the decision, and the figures of the best model on the validation cases at the thresholds just chosen."""
+        logger, decision = run_logger(trainer), getattr(pl_module, "decision", None)
+        if logger is None:
+            return
+        if decision is not None:
+            logger.experiment.log_dict(logger.run_id, scrub(decision.to_dict()), "decision.json")
+        self._look(trainer, pl_module, logger.evaluation_step)
+        self.log_results(trainer, pl_module, "val")
+
+    def log_results(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Log the figures of an evaluation and the tables behind them under ``stage/``."""
+        logger = run_logger(trainer)
+        outcome = outcome_of(trainer, pl_module, stage) if logger is not None else None
+        if logger is None or outcome is None:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            write_results(Path(folder), trainer, pl_module, outcome, stage, self.cases)
+            logger.experiment.log_artifacts(logger.run_id, folder, stage)
+
+    def _log_config(self, logger: RunLogger, pl_module: pl.LightningModule) -> None:
+        if self.config_text is None:
+            logger.log_config(dict(pl_module.hparams))
+            return
+        scrubbed = scrub_yaml(self.config_text)
+        logger.log_config(yaml.safe_load(scrubbed) or {})
+        logger.experiment.log_text(logger.run_id, scrubbed, "config.yaml")
+
+    def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int) -> None:
+        logger = run_logger(trainer)
+        picture = looks_at_fixed_cases(trainer, pl_module, self.cases, epoch) if logger is not None else None
+        if logger is not None and picture is not None:
+            logger.experiment.log_image(logger.run_id, picture, key="grad_cam_val", step=epoch)
 
 
 def run_logger(trainer: pl.Trainer) -> RunLogger | None:

@@ -1,0 +1,37 @@
+"""``medcnn ui``: the runs, in MLflow's pages, on this machine only."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Ui:
+    """Show the runs of this project in a browser. Nobody but this machine can reach the pages; Ctrl-C ends them.
+
+    Attributes:
+        port: Where to listen on 127.0.0.1.
+        store: The store to show; MLFLOW_TRACKING_URI by default, else mlflow.db in this folder.
+    """
+
+    port: int = 5000
+    store: str | None = None
+
+    def __call__(self) -> int:
+        """Serve until Ctrl-C.
+
+        Returns:
+            0, or 1 where the server ended by itself.
+
+        Raises:
+            TrackingError: If there is no store, the port is taken, or the server does not come up.
+        """
+        # MLflow takes a second to import: --help does without.
+        from medcnn.tracking.server import serving
+
+        with serving(self.store, self.port) as (address, process):
+            print(f"{address}\nCtrl-C ends it", flush=True)
+            try:
+                process.wait()
+            except KeyboardInterrupt:
+                print("stopped")
+                return 0
+        return 1

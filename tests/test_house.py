@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,22 @@ def test_every_requirement_is_pinned_inside_its_bounds() -> None:
     tested = pins()
     for name, requirement in requirements().items():
         assert requirement.specifier.contains(tested[name]), f"constraints.txt has {name} {tested[name]}"
+
+
+def test_whatever_an_install_brings_is_pinned() -> None:
+    tested, waiting, seen = pins(), [Requirement("medcnn[dev]")], set()
+    while waiting:
+        wanted = waiting.pop()
+        if str(wanted) in seen:
+            continue
+        seen.add(str(wanted))
+        for line in metadata.requires(wanted.name) or []:
+            part = Requirement(line)
+            chosen = [{"extra": extra} for extra in (wanted.extras or {""})]
+            if part.marker is None or any(part.marker.evaluate(extra) for extra in chosen):
+                waiting.append(part)
+    brought = {canonicalize_name(Requirement(line).name) for line in seen} - {"medcnn", "pip", "setuptools"}
+    assert brought <= set(tested), f"constraints.txt lacks {sorted(brought - set(tested))}"
 
 
 def test_a_pin_is_a_public_version() -> None:
@@ -191,7 +208,10 @@ def written() -> list[Path]:
     ("pattern", "why"),
     [
         (r"(?<![\w.])/work/", "a path of one machine"),
-        (r"(?i)\b(artefact|colour|behaviour|licence|normalis|initialis|optimis|serialis|visualis)", "American spelling"),
+        (
+            r"(?i)\b(artefact|colour|behaviour|licence|normalis|initialis|optimis|serialis|visualis)",
+            "American spelling",
+        ),
         (r"pickle\.load|torch\.load\((?![^)]*weights_only=True)", "nothing is unpickled"),
     ],
 )

@@ -4,7 +4,6 @@ import csv
 import shlex
 import shutil
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from medcnn.cli.configs import configs_folder
 from medcnn.errors import ConfigError, MedcnnError
 
 MARK = ".medcnn_demo"
-OWN = ("cohort", "incoming", "findings")
+OWN = ("films", "incoming", "findings", "manifest.csv", "incoming_truth.csv")
 MODEL = "medcnn-demo"
 
 
@@ -56,14 +55,13 @@ class Demo:
     def _draw(self) -> None:
         from medcnn.data.phantom import make_phantom_cohort
 
-        patients = 16 if self.quick else 150
-        print(f"drawing films of {patients} patients into {self.folder / 'cohort'}", flush=True)
-        make_phantom_cohort(self.folder / "cohort", patients=patients, seed=self.seed)
-        make_phantom_cohort(self.folder / "incoming", patients=patients // 4, seed=self.seed + 1, broken=5)
+        patients = 24 if self.quick else 150
+        print(f"drawing films of {patients} patients into {self.folder}", flush=True)
+        make_phantom_cohort(self.folder, patients=patients, seed=self.seed)
 
     def _cohort(self) -> list[str]:
         config = configs_folder() / "experiment" / "demo.yaml"
-        return ["--config", str(config), "--data.init_args.source", str(self.folder / "cohort")]
+        return ["--config", str(config), "--data.init_args.source", str(self.folder / "manifest.csv")]
 
     def _fit(self) -> None:
         words = ["fit", *self._cohort(), "--seed_everything", str(self.seed), "--register", MODEL]
@@ -98,27 +96,33 @@ def claim(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).touch()
     for name in OWN:
-        if (folder / name).exists():
+        if (folder / name).is_dir():
             shutil.rmtree(folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)
 
 
 def closing_words(folder: Path, seconds: float) -> str:
-    """Where everything is, what was planted, and what to do next."""
+    """What came out against the truth, what was broken, where everything is, and what to do next."""
     findings = folder / "findings"
-    with (findings / "findings.csv").open(newline="", encoding="utf-8") as table:
-        calls = Counter(row["call"] for row in csv.DictReader(table))
-    with (findings / "skipped.csv").open(newline="", encoding="utf-8") as table:
-        missed = [f"  {row['path']:<28} {row['sentence']}" for row in csv.DictReader(table)]
-    called = ", ".join(f"{count} {call}" for call, count in sorted(calls.items()))
+    calls = {row["path"]: row["call"] for row in _rows(findings / "findings.csv")}
+    truth = {row["path"].removeprefix("incoming/"): row["label"] for row in _rows(folder / "incoming_truth.csv")}
+    right = sum(truth.get(path) == call for path, call in calls.items())
+    missed = [f"  {row['path']:<16} {row['sentence']}" for row in _rows(findings / "skipped.csv")]
     lines = [
-        f"\nThe demo is done in {seconds:.0f} s: {calls.total()} films scored ({called}).",
-        f"{len(missed)} files were broken on purpose, so score ended with exit code 3, as it does when a file is left:",
+        f"\nThe demo is done in {seconds:.0f} s. Of {len(calls)} incoming films {right} were called as they were drawn.",
+        f"{len(missed)} files were broken on purpose. score says so by exit code 3, and of each file why:",
         *missed,
         "",
-        f"  {findings / 'findings.csv'}   one row a scored film",
-        f"  {findings / 'skipped.csv'}    every other file, and why",
+        f"{findings / 'findings.csv'}   one row a scored film",
+        f"{findings / 'skipped.csv'}    every other file, and why",
+        "medcnn ui                    opens the run: curves, confusion matrix, where the net looked",
         "",
-        "Next:  medcnn ui            opens the run: curves, confusion matrix, where the net looked",
-        "       medcnn fit --help    then your own films, see README.md",
+        "The films are drawings: these figures say nothing about real ones. README.md says how to go on with yours.",
     ]
     return "\n".join(lines)
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))

@@ -12,15 +12,25 @@ from medcnn.cli.main import main
 from medcnn.errors import ConfigError, MedcnnError
 
 
-def write_tables(findings: Path) -> None:
-    findings.mkdir(parents=True)
-    with (findings / "findings.csv").open("w", newline="") as table:
-        csv.writer(table).writerows([["path", "call"], ["a.dcm", "normal"], ["b.dcm", "shadow"], ["c.dcm", "normal"]])
-    with (findings / "skipped.csv").open("w", newline="") as table:
-        writer = csv.writer(table)
-        writer.writerows(
-            [["path", "state", "reason", "sentence"], ["d.dcm", "failed", "truncated", "the file is cut short"]]
-        )
+def write(path: Path, *rows: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as table:
+        csv.writer(table).writerows(rows)
+
+
+def write_tables(folder: Path) -> None:
+    """What phantom and score would have left: three films of which two are called right, and one broken file."""
+    write(
+        folder / "incoming_truth.csv",
+        ["path", "label"],
+        ["incoming/a.dcm", "normal"],
+        ["incoming/b.dcm", "opacity"],
+        ["incoming/c.dcm", "opacity"],
+    )
+    calls = (["a.dcm", "normal"], ["b.dcm", "opacity"], ["c.dcm", "normal"])
+    write(folder / "findings" / "findings.csv", ["path", "call"], *calls)
+    broken = ["d.dcm", "failed", "truncated", "the file is cut short"]
+    write(folder / "findings" / "skipped.csv", ["path", "state", "reason", "sentence"], broken)
 
 
 def test_a_folder_with_files_of_somebody_is_refused(tmp_path: Path) -> None:
@@ -31,11 +41,11 @@ def test_a_folder_with_files_of_somebody_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / MARK).exists()
 
 
-def test_a_cohort_of_the_same_name_is_not_taken_for_the_demos_own(tmp_path: Path) -> None:
-    (tmp_path / "cohort").mkdir()
+def test_a_folder_named_like_one_of_its_own_is_not_taken_for_it(tmp_path: Path) -> None:
+    (tmp_path / "films").mkdir()
     with pytest.raises(ConfigError):
         claim(tmp_path)
-    assert (tmp_path / "cohort").is_dir()
+    assert (tmp_path / "films").is_dir()
 
 
 def test_a_file_in_place_of_the_folder_is_a_mistake_with_one_line(
@@ -48,17 +58,17 @@ def test_a_file_in_place_of_the_folder_is_a_mistake_with_one_line(
 
 def test_its_own_folder_is_made_anew_and_notes_in_it_stay(tmp_path: Path) -> None:
     claim(tmp_path / "demo")
-    write_tables(tmp_path / "demo" / "findings")
+    write_tables(tmp_path / "demo")
     (tmp_path / "demo" / "notes.txt").write_text("mine")
     claim(tmp_path / "demo")
     assert {path.name for path in (tmp_path / "demo").iterdir()} == {MARK, "notes.txt"}
 
 
 def test_the_closing_words_count_what_the_tables_hold(tmp_path: Path) -> None:
-    write_tables(tmp_path / "findings")
+    write_tables(tmp_path)
     words = closing_words(tmp_path, 61.7)
     assert "62 s" in words
-    assert "3 films scored (2 normal, 1 shadow)" in words
+    assert "Of 3 incoming films 2 were called as they were drawn" in words
     assert "the file is cut short" in words
     assert "exit code 3" in words
     assert "medcnn ui" in words
@@ -69,14 +79,14 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Verbs and the drawing of films stand still; the words of each verb are kept."""
     called: list[list[str]] = []
     phantom = ModuleType("medcnn.data.phantom")
-    phantom.make_phantom_cohort = lambda folder, **_: folder.mkdir()  # type: ignore[attr-defined]
+    phantom.make_phantom_cohort = lambda folder, **_: None  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "medcnn.data.phantom", phantom)
 
     def pretend(words: list[str]) -> int:
         called.append(words)
         if words[0] != "score":
             return 0
-        write_tables(Path(words[-1]))
+        write_tables(Path(words[-1]).parent)
         return 3
 
     monkeypatch.setattr("medcnn.cli.main.main", pretend)

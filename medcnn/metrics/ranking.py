@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from medcnn.metrics.curves import called_at_each_score
+
 Array = NDArray[np.float64]
 
 
@@ -44,14 +46,5 @@ def average_precision(scores: Array, positive: NDArray[np.bool_]) -> float:
     positives = int(positive.sum())
     if not positives:
         return float("nan")
-    hits, called = _at_each_score(scores, positive)
-    gained = np.diff(np.concatenate(([0], hits)))
-    return float((gained * hits / called).sum() / positives)
-
-
-def _at_each_score(scores: Array, positive: NDArray[np.bool_]) -> tuple[Array, Array]:
-    """Positives and cases at or above each distinct score, from the highest down."""
-    order = np.argsort(-scores, kind="stable")
-    ordered = scores[order]
-    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-    return np.cumsum(positive[order])[last].astype(np.float64), (last + 1).astype(np.float64)
+    hits, called, _ = called_at_each_score(scores, positive)
+    return float((np.diff(hits) * hits[1:] / called[1:]).sum() / positives)

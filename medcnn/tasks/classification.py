@@ -156,7 +156,7 @@ class ClassificationTask(pl.LightningModule):
         checkpoint["decision"] = self.decision.to_dict() if self.decision else None
         checkpoint["medcnn"] = {
             "version": medcnn.__version__,
-            "run_id": self.run_id,
+            "run_id": self.run_id or "",
             "image_shape": list(self.image_shape),
             "data_digest": self.data_digest,
         }

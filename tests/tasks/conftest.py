@@ -13,6 +13,7 @@ from torch import Tensor
 from medcnn.tasks.build import build
 from medcnn.tasks.classification import ClassificationTask
 
+
 class Slices:
     """Batches that are slices of tensors; a rank takes every nth case, so ranks may differ by one."""
 
@@ -93,10 +94,21 @@ class PointCohort(pl.LightningDataModule):
 
 def recipe(classes: tuple[str, ...] = ("normal", "effusion"), **changes: Any) -> dict[str, Any]:
     """What a config would say of a small task."""
-    net = {"class_path": "monai.networks.nets.Regressor", "init_args": {
-        "in_shape": [1, 4, 4], "out_shape": [len(classes)], "channels": [4], "strides": [2], "num_res_units": 0,
-        "norm": "batch"}}
-    loss = {"class_path": "medcnn.losses.weighted_cross_entropy.WeightedCrossEntropy", "init_args": {"weight": "balanced"}}
+    net = {
+        "class_path": "monai.networks.nets.Regressor",
+        "init_args": {
+            "in_shape": [1, 4, 4],
+            "out_shape": [len(classes)],
+            "channels": [4],
+            "strides": [2],
+            "num_res_units": 0,
+            "norm": "batch",
+        },
+    }
+    loss = {
+        "class_path": "medcnn.losses.weighted_cross_entropy.WeightedCrossEntropy",
+        "init_args": {"weight": "balanced"},
+    }
     arguments = {"net": net, "loss": loss, "classes": list(classes)} | changes
     return {"class_path": "medcnn.tasks.classification.ClassificationTask", "init_args": arguments}
 

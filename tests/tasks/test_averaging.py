@@ -46,8 +46,12 @@ def test_validation_sees_the_average_and_the_checkpoint_holds_it(trainer, task, 
     for name, shipped in product.weights.items():
         if name in steps.validated[-1]:
             assert torch.equal(shipped, steps.validated[-1][name])
-    assert not torch.equal(product.weights["net.final.0.weight"] if "net.final.0.weight" in product.weights
-                           else next(iter(product.weights.values())), next(iter(steps.after[-1].values())))
+    assert not torch.equal(
+        product.weights["net.final.0.weight"]
+        if "net.final.0.weight" in product.weights
+        else next(iter(product.weights.values())),
+        next(iter(steps.after[-1].values())),
+    )
 
 
 def test_a_test_after_fit_by_the_same_trainer_judges_the_average(trainer, task, cohort, tmp_path):
@@ -64,9 +68,7 @@ def test_a_test_after_fit_by_the_same_trainer_judges_the_average(trainer, task, 
 
 @pytest.mark.parametrize("averaged", [False, True])
 @pytest.mark.parametrize("scheduler", [None, "cosine"])
-def test_a_resumed_training_reaches_the_same_weights_bit_for_bit(
-    averaged, scheduler, trainer, task, cohort, tmp_path
-):
+def test_a_resumed_training_reaches_the_same_weights_bit_for_bit(averaged, scheduler, trainer, task, cohort, tmp_path):
     def fitted(folder, epochs, stop=None, resume=None):
         kept = ModelCheckpoint(folder, save_last=True)
         average = [ExponentialAverage()] if averaged else []
@@ -75,8 +77,9 @@ def test_a_resumed_training_reaches_the_same_weights_bit_for_bit(
             from medcnn.tasks.schedule import CosineWithWarmup
 
             model.scheduler = CosineWithWarmup
-        run = trainer(max_epochs=epochs, callbacks=[*average, *([stop] if stop else []), kept],
-                      enable_checkpointing=True)
+        run = trainer(
+            max_epochs=epochs, callbacks=[*average, *([stop] if stop else []), kept], enable_checkpointing=True
+        )
         run.fit(model, datamodule=cohort(), ckpt_path=resume)
         return model
 

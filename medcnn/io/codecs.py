@@ -8,7 +8,7 @@ import imagecodecs
 import numpy as np
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, AllTransferSyntaxes
 
 from medcnn.errors import ReadError
 from medcnn.io.codestream import CodeStream, described
@@ -117,6 +117,8 @@ def installed_codecs() -> list[Codec]:
 
 
 def _pydicom_decoder(syntax: str) -> str:
+    if syntax not in AllTransferSyntaxes:
+        return ""
     try:
         plugins = get_decoder(UID(syntax)).available_plugins
     except NotImplementedError:
@@ -158,21 +160,22 @@ def _first_that_decodes(data: bytes, syntax: str, layout: Layout) -> np.ndarray:
     if ours and getattr(imagecodecs, ours[2]).available:
         try:
             return ours[1](data, layout)
-        except Exception as error:  # C libraries raise what they like; the plugin below gets its turn
+        except Exception as error:  # noqa: BLE001  # C libraries raise what they like; the plugin gets its turn
             failures.append(type(error).__name__)
     if plugin:
         try:
             return _by_pydicom(data, syntax, layout)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # as above
             failures.append(type(error).__name__)
     if failures:
         raise ReadError("decode_failed", f"the decoder refused the encoded image ({', '.join(failures)})")
-    raise ReadError("no_decoder", f"no decoder for transfer syntax {_printable(syntax)}; try pip install 'medcnn[gdcm]'")
+    wanted = _printable(syntax)
+    raise ReadError("no_decoder", f"no decoder for transfer syntax {wanted}; try pip install 'medcnn[gdcm]'")
 
 
 def _printable(syntax: str) -> str:
     """A transfer syntax for a message: registered ones only, for a damaged header may hold anything here."""
-    return syntax if UID(syntax).is_transfer_syntax and not UID(syntax).is_private else "outside the standard"
+    return syntax if syntax in AllTransferSyntaxes else "outside the standard"
 
 
 def _by_pydicom(data: bytes, syntax: str, layout: Layout) -> np.ndarray:

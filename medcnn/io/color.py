@@ -15,6 +15,8 @@ def luminance(rgb: np.ndarray) -> np.ndarray:
     Returns:
         ``(...)`` in the dtype given.
     """
-    wide = np.uint32 if rgb.dtype == np.uint8 else np.uint64
-    red, green, blue = (rgb[..., channel].astype(wide) for channel in range(3))
-    return ((red * _RED + green * _GREEN + blue * _BLUE + 0x8000) >> 16).astype(rgb.dtype)
+    wide = np.dtype(np.uint32 if rgb.dtype == np.uint8 else np.uint64)
+    total = np.full(rgb.shape[:-1], 0x8000, wide)
+    for channel, weight in enumerate((_RED, _GREEN, _BLUE)):
+        total += rgb[..., channel].astype(wide) * wide.type(weight)
+    return (total >> wide.type(16)).astype(rgb.dtype)

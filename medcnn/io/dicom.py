@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_color_lut
 from pydicom.tag import Tag
@@ -23,10 +24,17 @@ __all__ = ["Codec", "installed_codecs", "read_dicom"]
 MAX_PIXELS = 1 << 27
 
 # No name, no identifier, no date: what is not read cannot be passed on.
-_TAGS = [
-    Tag(keyword)
-    for keyword in ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality", "PresentationIntentType", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelSpacing", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "BurnedInAnnotation", "LossyImageCompression", "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "VOILUTSequence", "VOILUTFunction", "WindowCenter", "WindowWidth", "PresentationLUTShape", "RedPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData", "GreenPaletteColorLookupTableData", "BluePaletteColorLookupTableData", "SegmentedRedPaletteColorLookupTableData", "SegmentedGreenPaletteColorLookupTableData", "SegmentedBluePaletteColorLookupTableData", "PaletteColorLookupTableUID"]
-]
+_KEYWORDS = """
+    SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality PresentationIntentType BurnedInAnnotation
+    ImagerPixelSpacing NominalScannedPixelSpacing PixelSpacing SamplesPerPixel PhotometricInterpretation
+    PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation
+    PixelPaddingValue PixelPaddingRangeLimit LossyImageCompression ModalityLUTSequence RescaleSlope RescaleIntercept
+    VOILUTSequence VOILUTFunction WindowCenter WindowWidth PresentationLUTShape PaletteColorLookupTableUID
+    RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData SegmentedRedPaletteColorLookupTableData
+    GreenPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableData SegmentedGreenPaletteColorLookupTableData
+    BluePaletteColorLookupTableDescriptor BluePaletteColorLookupTableData SegmentedBluePaletteColorLookupTableData
+"""
+_TAGS = [Tag(keyword) for keyword in _KEYWORDS.split()]
 
 # Chroma has been taken back out by the decoder, or the stream's own markers say what it is.
 _RGB_AFTER_DECODING = frozenset(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "90", "91", "201", "202", "203"))
@@ -52,7 +60,7 @@ def read_dicom(path: Path) -> Film:
         raise ReadError(error.code, f"{path.name}: {error}") from None
     except OSError as error:
         raise ReadError("unreadable", f"{path.name}: cannot be read ({type(error).__name__})") from None
-    except Exception as error:  # pydicom raises what its converters raise; its words would quote the header
+    except Exception as error:  # noqa: BLE001  # pydicom raises what its converters raise; its words would quote the header
         raise ReadError("bad_header", f"{path.name}: the header is damaged ({type(error).__name__})") from None
 
 
@@ -77,7 +85,7 @@ def _film(stream: BinaryIO) -> Film:
 
 
 def _refuse_other_objects(opened: Opened) -> None:
-    kind = UID(text(opened.header, "SOPClassUID"))
+    kind = UID(text(opened.header, "SOPClassUID"), IGNORE)
     if kind and kind.name != kind and "Image" not in kind.name:
         raise ReadError("unsupported_object", f"a DICOM object without a radiograph: {kind.name}")
     if whole_number(opened.header, "NumberOfFrames", 1) > 1:
@@ -120,7 +128,7 @@ def _check_layout(layout: Layout) -> None:
     if layout.samples not in (1, 3):
         raise ReadError("unsupported_photometric", f"{layout.samples} samples a pixel; expected 1 or 3")
     if layout.photometric not in (_GRAYS if layout.samples == 1 else _COLORS):
-        raise ReadError("unsupported_photometric", f"a photometric interpretation not read with {layout.samples} samples")
+        raise ReadError("unsupported_photometric", f"a photometric interpretation unknown for {layout.samples} samples")
     if layout.samples == 3 and layout.bits_allocated not in (8, 16):
         raise ReadError("unsupported_photometric", f"color of {layout.bits_allocated} bits; expected 8 or 16")
 

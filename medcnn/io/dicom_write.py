@@ -25,10 +25,13 @@ _OBJECTS = {
     "MG": "1.2.840.10008.5.1.4.1.1.1.2",
     "OT": "1.2.840.10008.5.1.4.1.1.7",
 }
-_UNKNOWN = ["PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "SeriesNumber", "AccessionNumber", "ReferringPhysicianName", "Manufacturer", "PatientOrientation", "Laterality", "InstanceNumber"]
+_UNKNOWN = """
+    PatientName PatientBirthDate PatientSex StudyDate StudyTime StudyID SeriesNumber AccessionNumber
+    ReferringPhysicianName Manufacturer PatientOrientation Laterality InstanceNumber
+"""
 
 # Bits are those stored: an encoder that is told fewer than 16 packs better and marks the stream rightly.
-_Encode = Callable[[np.ndarray, int], bytes]
+_Encode = Callable[[np.ndarray, int], bytes | bytearray]
 _ENCODERS: dict[str, _Encode] = {
     "1.2.840.10008.1.2.4.50": lambda pixels, bits: imagecodecs.jpeg8_encode(pixels, level=95),
     "1.2.840.10008.1.2.4.51": lambda pixels, bits: imagecodecs.jpeg8_encode(pixels, level=95, bitspersample=12),
@@ -50,12 +53,12 @@ def _unsigned(pixels: np.ndarray) -> np.ndarray:
     return pixels.view(f"u{pixels.dtype.itemsize}")
 
 
-def _jpeg_lossless(pixels: np.ndarray, bits: int, predictor: int) -> bytes:
+def _jpeg_lossless(pixels: np.ndarray, bits: int, predictor: int) -> bytes | bytearray:
     values = _unsigned(pixels) & ((1 << bits) - 1)
     return imagecodecs.jpeg8_encode(values, lossless=True, predictor=predictor, bitspersample=bits)
 
 
-def _jpeg_2000(pixels: np.ndarray, bits: int, reversible: bool) -> bytes:
+def _jpeg_2000(pixels: np.ndarray, bits: int, reversible: bool) -> bytes | bytearray:
     level = 0 if reversible else 60
     return imagecodecs.jpeg2k_encode(pixels, level, codecformat="j2k", reversible=reversible, bitspersample=bits)
 
@@ -121,7 +124,7 @@ def _check(pixels: np.ndarray, bits: int, syntax: str) -> None:
 
 def _described(pixels: np.ndarray, photometric: str, bits_stored: int, modality: str) -> Dataset:
     dataset = Dataset()
-    for keyword in _UNKNOWN:
+    for keyword in _UNKNOWN.split():
         setattr(dataset, keyword, "")
     dataset.SOPClassUID = _OBJECTS.get(modality, _OBJECTS["OT"])
     dataset.Modality = modality
@@ -154,7 +157,7 @@ def _save(path: Path, dataset: Dataset, pixels: np.ndarray, syntax: UID, bits: i
     if syntax in _LOSSY:
         file.LossyImageCompression = "01"
     if syntax in _ENCODERS:
-        file.PixelData = encapsulate([_ENCODERS[syntax](np.ascontiguousarray(pixels), bits)])
+        file.PixelData = encapsulate([bytes(_ENCODERS[syntax](np.ascontiguousarray(pixels), bits))])
     else:
         file.PixelData = _native(pixels, bits, little)
     file["PixelData"].VR = "OB" if syntax in _ENCODERS or pixels.dtype.itemsize == 1 else "OW"

@@ -57,7 +57,8 @@ def shown(stored: np.ndarray, header: Dataset, bits: int, signed: bool) -> tuple
 
 def _is_inverted(header: Dataset) -> bool:
     # INVERSE repeats what MONOCHROME1 says: it turns once, never twice.
-    return text(header, "PhotometricInterpretation") == "MONOCHROME1" or text(header, "PresentationLUTShape") == "INVERSE"
+    named = text(header, "PhotometricInterpretation"), text(header, "PresentationLUTShape")
+    return "MONOCHROME1" in named or "INVERSE" in named
 
 
 def _changes_values(header: Dataset) -> bool:
@@ -137,7 +138,7 @@ def _turned_stored(stored: np.ndarray, high: int, signed: bool) -> np.ndarray:
 
 
 def _narrowed(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """The narrowest of uint8, int16, uint16, int32 that holds whole values between ``low`` and ``high``, else float32."""
+    """The narrowest of uint8, int16, uint16 and int32 that holds whole values from low to high, else float32."""
     if values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
         return values.astype(np.float32)
     for dtype in (np.uint8, np.int16, np.uint16, np.int32):

@@ -1,6 +1,5 @@
 """Walk a folder and tell images by their first bytes, never by their names."""
 
-import os
 import stat
 import struct
 from collections.abc import Iterator
@@ -107,14 +106,13 @@ def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Found]:
         if (status.st_dev, status.st_ino) in seen:
             return
         seen.add((status.st_dev, status.st_ino))
-        names = sorted(os.listdir(folder))
+        entries = sorted(folder.iterdir(), key=lambda path: path.name)
     except OSError:
         yield Found(folder, "unknown")
         return
-    for name in names:
-        if name.startswith("."):
+    for path in entries:
+        if path.name.startswith("."):
             continue
-        path = folder / name
         if path.is_dir():
             yield from _walk(path, seen)
         else:

@@ -7,6 +7,7 @@ import warnings
 import zlib
 from typing import Any, BinaryIO, NamedTuple
 
+import pydicom.config
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_preamble
@@ -21,7 +22,8 @@ from pydicom.uid import (
 
 from medcnn.errors import ReadError
 
-# pydicom's warnings quote header values and paths, which can be identifiers.
+# pydicom's warnings quote header values and paths, which can be identifiers: silenced at their source, then at large.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 logging.getLogger("pydicom").propagate = False
 
@@ -106,7 +108,7 @@ def is_cut_short(opened: Opened) -> bool:
     here = opened.stream.tell()
     size = opened.stream.seek(0, io.SEEK_END)
     opened.stream.seek(here)
-    elements = (opened.header.get_item(tag) for tag in opened.header.keys())
+    elements = (opened.header.get_item(tag) for tag in list(opened.header.keys()))
     return here > size or any(
         isinstance(one, RawDataElement) and one.value is not None and len(one.value) < one.length < 0xFFFFFFFF
         for one in elements
@@ -146,4 +148,3 @@ def text(header: Dataset, keyword: str) -> str:
     """A header element as stripped text, empty where it is missing."""
     value: Any = header.get(keyword)
     return "" if value is None else str(value).strip().strip("\0")
-

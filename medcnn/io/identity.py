@@ -39,7 +39,7 @@ class Pseudonyms:
         except (OSError, UnicodeDecodeError) as error:
             raise MedcnnError(f"the key file {key_file.name} cannot be used ({type(error).__name__})") from None
         if not re.fullmatch("[0-9a-f]{64}", written):
-            raise MedcnnError(f"the key file {key_file.name}: expected 64 hex digits, found something else; move it away")
+            raise MedcnnError(f"the key file {key_file.name}: expected 64 hex digits; move it away")
         self._key = bytes.fromhex(written)
 
     def name(self, identifier: str, prefix: str = "p") -> str:
@@ -69,7 +69,7 @@ def patient_in_dicom(path: Path) -> str | None:
         with Path(path).open("rb") as stream:
             header = open_header(stream, _TAGS).header
             patient, issuer = text(header, "PatientID"), text(header, "IssuerOfPatientID")
-    except Exception:  # a damaged header names nobody; reading its pixels says what is wrong with it
+    except Exception:  # noqa: BLE001  # a damaged header names nobody; reading its pixels says what is wrong with it
         return None
     return f"{issuer}\x1f{patient}" if patient else None
 

@@ -28,8 +28,8 @@ class Manifest:
 
     Attributes:
         table: Columns ``case`` (pseudonym), ``path`` (relative to ``root``; stays on this machine), ``patient``
-            (pseudonym, its own for each case where unknown), ``split`` (empty, train, val or test), then ``label`` int64
-            (-1 unknown) or one float32 column a finding (NaN unknown), then ``subgroups``.
+            (pseudonym, its own for each case where unknown), ``split`` (empty, train, val or test), then ``label``
+            int64 (-1 unknown) or one float32 column a finding (NaN unknown), then ``subgroups``.
         root: Folder that ``path`` is relative to.
         classes: Class names in order of their numbers, or the findings.
         multilabel: Whether each finding has a column of its own.
@@ -89,11 +89,13 @@ def read_manifest(
     targets, names = _targets(given, label, findings, classes)
     splits = split_names(given["split"]) if "split" in given.columns else [""] * len(paths)
     source = patient_source(patient, list(given.columns), path.name)
-    subgroups, dropped = describing_columns(given.drop(columns=[*wanted, "split", source.column or "split"], errors="ignore"))
+    used = [*wanted, "split", source.column or "split"]
+    subgroups, dropped = describing_columns(given.drop(columns=used, errors="ignore"))
     table, notes = _cases(root, paths, splits, targets, source, given)
-    for name in subgroups:
+    kept = tuple(str(name) for name in subgroups.columns)
+    for name in kept:
         table[name] = subgroups[name].to_numpy()
-    return Manifest(table, root, names, findings is not None, tuple(subgroups), dropped, notes)
+    return Manifest(table, root, names, findings is not None, kept, dropped, notes)
 
 
 def folder_manifest(root: Path, *, classes: Sequence[str] | None = None, patient: str | None = None) -> Manifest:
@@ -117,7 +119,7 @@ def folder_manifest(root: Path, *, classes: Sequence[str] | None = None, patient
     if classes is None:
         classes = sorted({name for base in bases for name in _subfolders(root / base)})
     if len(classes) < 2:
-        raise ManifestError(f"folder {root.name}: expected a folder for each of two or more classes, found {len(classes)}")
+        raise ManifestError(f"folder {root.name}: expected two or more class folders, found {len(classes)}")
     rows, others = [], 0
     for base, split in bases.items():
         for number, name in enumerate(classes):
@@ -140,7 +142,7 @@ def _relative_paths(column: "pd.Series[str]", root: Path, name: str) -> list[str
     if twice:
         rows = [row for row, path in enumerate(paths, 2) if path == twice[0]]
         raise ManifestError(f"manifest {name}: {len(twice)} files are named twice, first {twice[0]} in rows {rows[:3]}")
-    missing = [(row, path) for row, path in enumerate(paths, 2) if not os.path.isfile(root / path)]
+    missing = [(row, path) for row, path in enumerate(paths, 2) if not (root / path).is_file()]
     if missing:
         shown = ", ".join(f"{path} (row {row})" for row, path in missing[:3])
         raise ManifestError(f"manifest {name}: {len(missing)} of {len(paths)} files are not under {root.name}: {shown}")
@@ -155,7 +157,7 @@ def _relative(text: str, root: Path, where: str) -> str:
         text = PureWindowsPath(text).as_posix()
     full = os.path.normpath(root / text)
     if os.path.commonpath([full, root]) != str(root):
-        raise ManifestError(f"{where}: the path leads out of {root.name or '/'}; give the folder that holds all files as root")
+        raise ManifestError(f"{where}: the path leads out of {root.name}; give the folder of all files as root")
     return PurePosixPath(full).relative_to(PurePosixPath(root)).as_posix()
 
 
@@ -205,4 +207,4 @@ def _images(folder: Path) -> tuple[list[Path], int]:
 def _refuse_empty_classes(numbers: list[int], classes: Sequence[str], name: str) -> None:
     empty = [str(one) for at, one in enumerate(classes) if at not in set(numbers)]
     if empty:
-        raise ManifestError(f"folder {name}: no image for class {', '.join(empty)}; expected a folder of that name with images")
+        raise ManifestError(f"folder {name}: no image for class {', '.join(empty)}; expected a folder of that name")

@@ -1,6 +1,7 @@
 """MedMNIST archives: six arrays in one npz file."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         raise
     except FileNotFoundError:
         raise ReadError("unreadable", f"{path.name}: no such file") from None
-    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zipfile.zlib.error) as error:
+    except (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise ReadError("decode_failed", f"{path.name}: not a readable npz ({type(error).__name__})") from None
     for split in SPLITS:
         _check(path.name, split, arrays[f"{split}_images"], arrays[f"{split}_labels"])

@@ -5,6 +5,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from medcnn.errors import ReadError
 from medcnn.io.color import luminance
@@ -13,7 +14,14 @@ from medcnn.io.film import Film
 #: As for DICOM: above any film.
 MAX_PIXELS = 1 << 27
 
-_WHOLE_MODES = {"L": np.uint8, "I;16": np.uint16, "I;16L": np.uint16, "I;16B": np.uint16, "I": np.int32, "F": np.float32}
+_GRAY_MODES: dict[str, type[np.generic]] = {
+    "L": np.uint8,
+    "I;16": np.uint16,
+    "I;16L": np.uint16,
+    "I;16B": np.uint16,
+    "I": np.int32,
+    "F": np.float32,
+}
 _TIFF_PHOTOMETRIC = 262
 
 
@@ -34,7 +42,7 @@ def read_raster(path: Path) -> Film:
         raise ReadError("too_large", f"{path.name}: more than {MAX_PIXELS} pixels") from None
     except PermissionError:
         raise ReadError("unreadable", f"{path.name}: may not be read; check its permissions") from None
-    except Exception as error:  # Pillow and the C libraries under it raise what they like
+    except Exception as error:  # noqa: BLE001  # Pillow and the C libraries under it raise what they like
         code = "truncated" if "truncated" in str(error) or isinstance(error, EOFError) else "decode_failed"
         raise ReadError(code, f"{path.name}: cannot be decoded ({type(error).__name__}); copy the file again") from None
     return Film(pixels, flags=(*flags, "no_spacing"))
@@ -48,7 +56,7 @@ def _pixels(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
             raise ReadError("multiframe", "the file holds several pages; expected one film")
         if image.format == "PNG" and _is_deep_color_png(path):
             return _deep_color_png(path)
-        white_is_zero = image.format == "TIFF" and image.tag_v2.get(_TIFF_PHOTOMETRIC) == 0
+        white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(_TIFF_PHOTOMETRIC) == 0
         image.load()
         return _gray(ImageOps.exif_transpose(image), white_is_zero)
 
@@ -56,16 +64,22 @@ def _pixels(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
 def _gray(image: Image.Image, white_is_zero: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     if image.mode == "1":
         image = image.convert("L")
-    if image.mode in _WHOLE_MODES:
-        pixels = np.array(image, dtype=_WHOLE_MODES[image.mode])
+    if image.mode in _GRAY_MODES:
+        pixels = np.array(image, dtype=_GRAY_MODES[image.mode])
         if pixels.dtype == np.float32 and not np.isfinite(pixels).all():
             raise ReadError("decode_failed", "the image holds values that are not numbers")
         # Pillow turns white-is-zero itself up to 8 bits and not above.
         return (65535 - pixels if white_is_zero and pixels.dtype == np.uint16 else pixels), ()
-    flags = ("color",)
-    if "A" in image.getbands() or "transparency" in image.info:
-        flags = ("alpha", "color") if image.mode != "LA" else ("alpha",)
-    return luminance(np.asarray(image.convert("RGB"))), flags
+    alpha = "A" in image.getbands() or "transparency" in image.info
+    return _gray_of_color(np.asarray(image.convert("RGB")), alpha)
+
+
+def _gray_of_color(rgb: np.ndarray, alpha: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Luminance, and the flags that apply; gray stored as three equal channels is gray."""
+    first = rgb[..., 0]
+    colored = not all(np.array_equal(first, rgb[..., channel]) for channel in (1, 2))
+    flags = [*(["alpha"] if alpha else []), *(["color"] if colored else [])]
+    return (luminance(rgb) if colored else first.copy()), tuple(flags)
 
 
 def _is_deep_color_png(path: Path) -> bool:
@@ -79,4 +93,4 @@ def _deep_color_png(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     values = imagecodecs.png_decode(path.read_bytes())
     if values.shape[-1] == 2:
         return np.ascontiguousarray(values[..., 0]), ("alpha",)
-    return luminance(values), ("color",) if values.shape[-1] == 3 else ("alpha", "color")
+    return _gray_of_color(values, values.shape[-1] == 4)

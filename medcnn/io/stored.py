@@ -35,10 +35,11 @@ def stored_values(opened: Opened, layout: Layout) -> np.ndarray:
             raise ReadError("bad_header", "the header says uncompressed, but the pixels are encapsulated")
         return _significant(_native(opened, layout, length, words), layout, layout.high_bit)
     if length != _UNDEFINED:
-        raise ReadError("bad_header", "the header names a compressed transfer syntax, but the pixels are not encapsulated")
+        raise ReadError("bad_header", "the header says compressed, but the pixels are not encapsulated")
     values, stream = decode(_fragments(opened.stream), opened.syntax, layout)
     if opened.syntax in LOSSY and not layout.signed:
-        return np.minimum(values, (1 << layout.bits_stored) - 1)  # ringing may pass the highest value; wrapping would not
+        # Ringing may pass the highest value, and would wrap to black if bits were cut off.
+        return np.minimum(values, (1 << layout.bits_stored) - 1)
     bits = _meant_bits(stream, layout)
     return _significant(np.require(values, requirements=["C", "W"]), layout._replace(bits_stored=bits), bits - 1)
 
@@ -98,7 +99,7 @@ def _read_exactly(stream: BinaryIO, size: int, spare: int = 0) -> np.ndarray:
     if left < size - spare:
         raise ReadError("truncated", f"{size} bytes of pixels are announced, {left} are there; copy the file again")
     raw = np.empty(size, np.uint8)
-    stream.readinto(memoryview(raw))  # type: ignore[attr-defined]
+    stream.readinto(raw)  # type: ignore[attr-defined]
     return raw
 
 
@@ -122,7 +123,7 @@ def _fragments(stream: BinaryIO) -> bytes:
 
 
 def _meant_bits(stream: CodeStream | None, layout: Layout) -> int:
-    """Bits that carry a stored value: where a JPEG 2000 stream denies the header's sign, the stream's own depth holds."""
+    """Bits that carry a stored value: the stream's own where a JPEG 2000 stream contradicts the header's sign."""
     if stream and stream.is_jpeg_2000 and stream.signed != layout.signed:
         return min(stream.precision, layout.bits_stored)
     return layout.bits_stored

@@ -18,7 +18,7 @@ _MOST_GROUPS = 50
 
 def describing_columns(columns: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Columns to keep as subgroups, numbers as float64, and the names of those dropped as possibly identifying."""
-    dropped = tuple(name for name in columns if _may_identify(str(name), list(columns[name])))
+    dropped = tuple(str(name) for name in columns if _may_identify(str(name), list(columns[name])))
     return pd.DataFrame({name: _typed(columns[name]) for name in columns if name not in dropped}), dropped
 
 

@@ -37,18 +37,20 @@ def read_table(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, csv.Error) as error:  # pandas' and Arrow's errors are ValueErrors
         raise ManifestError(f"manifest {path.name}: expected CSV or Parquet ({type(error).__name__})") from None
     names = [str(name).strip() for name in raw.columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ManifestError(f"manifest {path.name}: column {', '.join(twice)} appears twice; rename one")
     if raw.empty:
         raise ManifestError(f"manifest {path.name}: no rows; expected one for each image")
-    return pd.DataFrame({name: [_text(cell) for cell in raw.iloc[:, at]] for at, name in enumerate(names)}, dtype=object)
+    cells = {name: [_text(cell) for cell in raw.iloc[:, at]] for at, name in enumerate(names)}
+    return pd.DataFrame(cells, dtype=object)
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
     with path.open(encoding="utf-8-sig", newline="") as stream:
         head = stream.readline()
     separator = max(",;\t", key=head.count)
+    names = [name.strip() for name in next(csv.reader([head], delimiter=separator), [])]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:  # pandas would rename the second silently
+        raise ManifestError(f"manifest {path.name}: column {', '.join(twice)} appears twice; rename one")
     return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=0)
 
 
@@ -116,4 +118,5 @@ def _refuse_unknown(name: object, values: list[str], allowed: set[str] | frozens
     bad = [(row, value) for row, value in enumerate(values) if value not in allowed and value.lower() not in _UNKNOWN]
     if bad:
         shown = ", ".join(f"{value[:40]!r} in row {row + 2}" for row, value in bad[:5])
-        raise ManifestError(f"column {name}: {expected}; found {shown}" + (f" and {len(bad) - 5} more" if len(bad) > 5 else ""))
+        more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+        raise ManifestError(f"column {name}: {expected}; found {shown}{more}")

@@ -110,7 +110,7 @@ def closing_words(folder: Path, seconds: float) -> str:
     right = sum(truth.get(path) == call for path, call in calls.items())
     missed = [f"  {row['path']:<16} {row['sentence']}" for row in _rows(findings / "skipped.csv")]
     lines = [
-        f"\nThe demo is done in {seconds:.0f} s. Of {len(calls)} incoming films {right} were called as they were drawn.",
+        f"\nDone in {seconds:.0f} s. Of {len(calls)} incoming films {right} were called as they were drawn.",
         f"{len(missed)} files were broken on purpose. score says so by exit code 3, and of each file why:",
         *missed,
         "",

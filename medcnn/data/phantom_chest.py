@@ -61,20 +61,21 @@ def draw_film(anatomy: Anatomy, chance: np.random.Generator, size: int) -> np.nd
     body = _ellipse(row, column, 0.56, 0.5, 0.60, 0.46, 0.0)
     lungs = lungs * (1 - below)
     film = 0.05 + 0.55 * body - 0.36 * lungs
-    film += 0.16 * _edge(0.045 - np.abs(column - 0.5)) * body
-    film += 0.22 * _ellipse(row, column, *anatomy.heart, 0.3) * (1 - 0.5 * below)
+    spine = 0.16 * _edge(0.045 - np.abs(column - 0.5)) * body
+    film += np.maximum(spine, 0.24 * _ellipse(row, column, *anatomy.heart, 0.3) * (1 - 0.5 * below))
     film += _ribs(row, column, anatomy) * body + _vessels(chance, row, column) * lungs
     if anatomy.shadow is not None:
         film += _shadow(row, column, anatomy.shadow) * lungs
     film = gaussian_filter(film, size / 256) + _noise(chance, size)
-    return np.clip(chance.uniform(0.85, 1.1) * film ** chance.uniform(0.85, 1.2), 0, 1).astype(np.float32)
+    exposed = chance.uniform(0.85, 1.1) * np.maximum(film, 0) ** chance.uniform(0.85, 1.2)
+    return np.minimum(exposed, 1).astype(np.float32)
 
 
 def _draw_shadow(chance: np.random.Generator, lungs: tuple[tuple[float, ...], ...]) -> tuple[float, ...]:
     row, column, high, wide, _ = lungs[chance.integers(2)]
     angle, reach = chance.uniform(0, 2 * math.pi), 0.55 * math.sqrt(chance.uniform())
     place = (row + reach * high * math.sin(angle), column + reach * wide * math.cos(angle))
-    return (*place, chance.uniform(0.045, 0.09), chance.uniform(0.045, 0.08), chance.uniform(0.07, 0.22))
+    return (*place, chance.uniform(0.06, 0.11), chance.uniform(0.05, 0.09), chance.uniform(0.12, 0.32))
 
 
 def _edge(inside: np.ndarray, softness: float = 0.012) -> np.ndarray:
@@ -98,9 +99,9 @@ def _vessels(chance: np.random.Generator, row: np.ndarray, column: np.ndarray) -
     """Short bright strands near the hila: something else in a lung than the finding."""
     film = np.zeros_like(row)
     for side in (-1, 1):
-        for _ in range(6):
+        for _ in range(5):
             at_row, at_column = chance.normal(0.45, 0.09), 0.5 + side * chance.uniform(0.1, 0.22)
-            film += _shadow(row, column, (at_row, at_column, 0.014, 0.022, chance.uniform(0.03, 0.10)))
+            film += _shadow(row, column, (at_row, at_column, 0.012, 0.018, chance.uniform(0.03, 0.09)))
     return film
 
 

@@ -1,5 +1,6 @@
 """What a model said about each case of an evaluation, gathered from every process."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -42,15 +43,29 @@ class Predictions(Metric):
     def compute(self) -> dict[str, Tensor]:
         """What was kept, on the CPU: ``logits`` float32 ``(n, K)``, ``labels``, ``cases`` int64 ``(n,)``, sorted."""
         self._fill()
-        # Evaluation runs in inference mode, whose tensors could not be used in a gradient later.
-        with torch.inference_mode(False):
-            logits, labels, cases = (_joined(state).cpu().clone() for state in (self.logits, self.labels, self.cases))
-            numbers, inverse = torch.unique(cases, return_inverse=True)
-            # The first row of each case: a sampler that pads would bring some twice.
-            first = torch.full((len(numbers),), len(cases)).scatter_reduce(
-                0, inverse, torch.arange(len(cases)), reduce="amin"
-            )
-            return {"logits": logits[first], "labels": labels[first], "cases": numbers}
+        logits, labels, cases = (_joined(state).cpu() for state in (self.logits, self.labels, self.cases))
+        numbers, inverse = torch.unique(cases, return_inverse=True)
+        # The first row of each case: a sampler that pads would bring some twice.
+        first = torch.full((len(numbers),), len(cases)).scatter_reduce(
+            0, inverse, torch.arange(len(cases)), reduce="amin"
+        )
+        return {"logits": logits[first], "labels": labels[first], "cases": numbers}
+
+    def _wrap_compute(self, compute: Callable[..., Any]) -> Callable[..., Any]:
+        """Undo what torchmetrics does to a result: of a single case it would drop the axis of cases."""
+        wrapped = super()._wrap_compute(compute)
+
+        def restored() -> dict[str, Tensor]:
+            found, rows = wrapped(), (-1, self.outputs)
+            # Evaluation runs in inference mode, whose tensors could not be used in a gradient later.
+            with torch.inference_mode(False):
+                return {
+                    "logits": found["logits"].clone().reshape(rows),
+                    "labels": found["labels"].clone().reshape(rows if self.multilabel else -1),
+                    "cases": found["cases"].clone().reshape(-1),
+                }
+
+        return restored
 
     def _fill(self) -> None:
         if len(self.cases):

@@ -103,10 +103,18 @@ def claim(folder: Path) -> None:
 
 
 def closing_words(folder: Path, seconds: float) -> str:
-    """What came out against the truth, what was broken, where everything is, and what to do next."""
+    """What came out against the truth, what was broken, where everything is, and what to do next.
+
+    Raises:
+        MedcnnError: If a film that is whole has no finding.
+    """
     findings = folder / "findings"
     calls = {row["path"]: row["call"] for row in _rows(findings / "findings.csv")}
     truth = {row["path"].removeprefix("incoming/"): row["label"] for row in _rows(folder / "incoming_truth.csv")}
+    if lost := sorted(truth.keys() - calls.keys()):
+        raise MedcnnError(
+            f"{len(lost)} films that are whole have no finding, {lost[0]} the first; {findings / 'skipped.csv'} says why"
+        )
     right = sum(truth.get(path) == call for path, call in calls.items())
     missed = [f"  {row['path']:<16} {row['sentence']}" for row in _rows(findings / "skipped.csv")]
     lines = [

@@ -1,6 +1,8 @@
 """Encoded image data to stored values, by whichever decoder is installed for the transfer syntax."""
 
 import struct
+import sys
+import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -37,12 +39,13 @@ class Codec(NamedTuple):
     install: str
 
 
+_HOOK = threading.Lock()
 Decode = Callable[[bytes, Layout], np.ndarray]
 
 
 def _jpeg(data: bytes, layout: Layout) -> np.ndarray:
     # libjpeg gives RGB, by the stream's own markers; without any it takes the stream for YCbCr, which DICOM may deny.
-    unmarked = b"JFIF" not in data[:64] and b"Adobe" not in data[:4096]
+    unmarked = b"JFIF" not in data[:64] and b"\xff\xee\x00\x0eAdobe" not in data[:4096]
     if layout.samples == 3 and layout.photometric == "RGB" and unmarked:
         return imagecodecs.jpeg8_decode(data, colorspace="RGB", outcolorspace="RGB")
     return imagecodecs.jpeg8_decode(data)
@@ -63,7 +66,18 @@ def _jpeg_2000(data: bytes, layout: Layout) -> np.ndarray:
 
 
 def _htj2k(data: bytes, layout: Layout) -> np.ndarray:
-    return imagecodecs.htj2k_decode(data)
+    # OpenJPH's failures reach imagecodecs where nothing can be raised: the interpreter prints them and what was decoded
+    # so far comes back as if it were whole. The hook that would print them takes them down instead.
+    failures: list[object] = []
+    with _HOOK:
+        before, sys.unraisablehook = sys.unraisablehook, failures.append
+        try:
+            values = imagecodecs.htj2k_decode(data)
+        finally:
+            sys.unraisablehook = before
+    if failures:
+        raise ValueError("OpenJPH refused the stream")
+    return values
 
 
 def _rle(data: bytes, layout: Layout) -> np.ndarray:

@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_modality_lut, apply_voi
 
-from medcnn.errors import ReadError
 from medcnn.io.header import numbers, text, whole_number
+from medcnn.io.lut import lookup_table
 
 # A window spreads over 0 to 65534: around a whole middle, turning the gray scale is exact.
 _WINDOW_HIGH = 65534
@@ -86,21 +85,21 @@ def _window(header: Dataset) -> tuple[tuple[float, float, str] | None, tuple[str
 
 
 def _mapped(
-    stored: np.ndarray, low: float, high: float, header: Dataset, window: tuple[float, float, str] | None
+    stored: np.ndarray, low: int, high: int, header: Dataset, window: tuple[float, float, str] | None
 ) -> np.ndarray:
     """Every step of the display for an array of stored values."""
-    try:
-        scale = _voi(_modality(_Scale(stored, low, high), header), header, window)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, NotImplementedError) as error:
-        raise ReadError("bad_header", f"a lookup table cannot be used ({type(error).__name__})") from None
-    values = scale.low + scale.high - scale.values if _is_inverted(header) else scale.values
-    return _narrowed(values, float(values.min()), float(values.max()))
+    inverted = _is_inverted(header)
+    # Turned before a rescale rather than after it, so that no rounding tells a film from its negative.
+    linear = window is None and not header.get("ModalityLUTSequence") and not header.get("VOILUTSequence")
+    turned = low + high - stored if inverted and linear else stored
+    scale = _voi(_modality(_Scale(turned, low, high), header), header, window)
+    values = scale.low + scale.high - scale.values if inverted and not linear else scale.values
+    return _narrowed(values, min(scale.low, float(values.min())), max(scale.high, float(values.max())))
 
 
 def _modality(scale: _Scale, header: Dataset) -> _Scale:
     if header.get("ModalityLUTSequence"):
-        entry = header.ModalityLUTSequence[0]
-        return _Scale(apply_modality_lut(scale.values, header).astype(np.float64), 0, _table_high(entry))
+        return _looked_up_scale(scale, header.ModalityLUTSequence[0], header)
     slope, intercept = _rescale(header)
     ends = sorted((scale.low * slope + intercept, scale.high * slope + intercept))
     return _Scale(scale.values * slope + intercept, ends[0], ends[1])
@@ -108,14 +107,13 @@ def _modality(scale: _Scale, header: Dataset) -> _Scale:
 
 def _voi(scale: _Scale, header: Dataset, window: tuple[float, float, str] | None) -> _Scale:
     if header.get("VOILUTSequence"):
-        values = apply_voi(np.rint(scale.values).astype(np.int64), header)
-        return _Scale(values.astype(np.float64), 0, _table_high(header.VOILUTSequence[0]))
+        return _looked_up_scale(scale, header.VOILUTSequence[0], header)
     return scale if window is None else _Scale(_windowed(scale.values, *window), 0, _WINDOW_HIGH)
 
 
-def _table_high(entry: Dataset) -> int:
-    bits = int(entry.LUTDescriptor[2])
-    return (1 << (bits if 8 <= bits <= 16 else 16)) - 1
+def _looked_up_scale(scale: _Scale, item: Dataset, header: Dataset) -> _Scale:
+    table = lookup_table(item, scale.low < 0, header.original_encoding[1])
+    return _Scale(table.of(scale.values), 0, table.high)
 
 
 def _windowed(values: np.ndarray, center: float, width: float, function: str) -> np.ndarray:

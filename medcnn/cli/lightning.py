@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 from jsonargparse import ArgumentError
 from jsonargparse.typing import register_type
-from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from medcnn.cli.allowed import check_class_paths, guard_yaml
@@ -17,6 +17,7 @@ from medcnn.cli.finish import finish_fit, finish_predict, finish_test
 from medcnn.cli.models import resolve_model
 from medcnn.data.module import CaseDataModule
 from medcnn.errors import ConfigError
+from medcnn.tasks.averaging import ExponentialAverage
 from medcnn.tasks.checkpoint import Product, open_product
 from medcnn.tasks.watch import GradientWatch
 from medcnn.tracking.logger import RunLogger
@@ -52,7 +53,7 @@ CALLBACKS: dict[str, tuple[type[pl.Callback], dict[str, Any]]] = {
     ),
     "early_stopping": (EarlyStopping, {"monitor": "val/auroc", "mode": "max", "patience": 15, "check_finite": False}),
     "learning_rate": (LearningRateMonitor, {"logging_interval": "epoch"}),
-    "average": (EMAWeightAveraging, {"decay": 0.998}),
+    "average": (ExponentialAverage, {}),
     "watch": (GradientWatch, {}),
     "record": (RunRecord, {}),
 }
@@ -62,6 +63,7 @@ class ConfigText(SaveConfigCallback):
     """Hands the composed configuration to the run record; nothing is written beside the logger's store."""
 
     def save_config(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Give the record the text; it logs it, scrubbed, when the run is open."""
         text = self.parser.dump(self.config, skip_none=False)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, RunRecord):
@@ -147,12 +149,15 @@ class MedcnnCLI(LightningCLI):
         self.model.run_id = getattr(self.trainer.logger, "run_id", None)
 
     def after_fit(self) -> None:
+        """Store the model and say what comes next."""
         finish_fit(self)
 
     def after_test(self) -> None:
+        """Say the figures."""
         finish_test(self)
 
     def after_predict(self) -> None:
+        """Write the table."""
         finish_predict(self)
 
 

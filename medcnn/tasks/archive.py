@@ -2,8 +2,8 @@
 
 import os
 import pickle
+import struct
 import uuid
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from medcnn.errors import CheckpointError
 # What torch's restricted reader raises for a file that is damaged, hostile or something else altogether.
 UNREADABLE = (
     pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError,
-    AttributeError, AssertionError, MemoryError, zipfile.BadZipFile,
+    AttributeError, AssertionError, MemoryError, OverflowError, struct.error,
 )  # fmt: skip
+ARCHIVE = b"PK\x03\x04"
 NEEDED = ("state_dict", "hyper_parameters", "medcnn")
 
 
@@ -28,10 +29,13 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}; `medcnn fit` prints where it wrote one")
-    if not zipfile.is_zipfile(path):
+    with path.open("rb") as stream:
+        magic = stream.read(len(ARCHIVE))
+    # Anything else would go to torch's older formats, of which medcnn never wrote one.
+    if magic != ARCHIVE:
         raise CheckpointError(
-            f"{path.name} is not a checkpoint of medcnn, or was cut short: it is no archive as torch writes them; "
-            "copy it again, or take the file that `medcnn fit` names"
+            f"{path.name} is not a checkpoint of medcnn: it is no archive as torch writes them; "
+            "take the file that `medcnn fit` names"
         )
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)

@@ -113,7 +113,7 @@ def closing_words(folder: Path, seconds: float) -> str:
     truth = {row["path"].removeprefix("incoming/"): row["label"] for row in _rows(folder / "incoming_truth.csv")}
     if lost := sorted(truth.keys() - calls.keys()):
         raise MedcnnError(
-            f"{len(lost)} films that are whole have no finding, {lost[0]} the first; {findings / 'skipped.csv'} says why"
+            f"{len(lost)} whole films have no finding, {lost[0]} the first; {findings / 'skipped.csv'} says why"
         )
     right = sum(truth.get(path) == call for path, call in calls.items())
     missed = [f"  {row['path']:<16} {row['sentence']}" for row in _rows(findings / "skipped.csv")]

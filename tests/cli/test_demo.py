@@ -77,7 +77,7 @@ def test_the_closing_words_count_what_the_tables_hold(tmp_path: Path) -> None:
 def test_a_whole_film_without_a_finding_is_a_failure_and_not_a_broken_file(tmp_path: Path) -> None:
     write_tables(tmp_path)
     write(tmp_path / "findings" / "findings.csv", ["path", "call"], ["a.dcm", "normal"], ["c.dcm", "normal"])
-    with pytest.raises(MedcnnError, match=r"1 films that are whole have no finding, b\.dcm"):
+    with pytest.raises(MedcnnError, match=r"1 whole films have no finding, b\.dcm"):
         closing_words(tmp_path, 1)
 
 

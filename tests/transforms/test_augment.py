@@ -1,6 +1,7 @@
 """Batch augmentation against torch's own rotations and rolls, scipy's blur, and laws."""
 
 from dataclasses import replace
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -238,6 +239,14 @@ def test_the_memory_format_is_kept() -> None:
     result = BatchAugment(**EVERYTHING)(image, seeded())
     assert result.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(result, BatchAugment(**EVERYTHING)(image.contiguous(), seeded()))
+
+
+def test_every_argument_is_kept_by_its_name_so_that_it_can_be_built_again() -> None:
+    augment = BatchAugment(**EVERYTHING)
+    kept = {name: getattr(augment, name) for name in signature(BatchAugment).parameters}
+    again = BatchAugment(**{name: list(v) if isinstance(v, tuple) else v for name, v in kept.items()})  # as YAML has it
+    image = images(4, 1, 9, 9)
+    assert torch.equal(augment(image, seeded()), again(image, seeded()))
 
 
 @pytest.mark.parametrize(

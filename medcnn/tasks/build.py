@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy
+import torch
 from monai.transforms.transform import Transform
 from torch import nn
 from torch.optim import Optimizer
@@ -37,6 +39,8 @@ FETCHING = (
 )  # fmt: skip
 # Arguments by which a net reads a file or an address. The weights come with the model, so none is ever needed.
 FETCHING_ARGUMENT = re.compile(r"pretrain|_url$|^url$|checkpoint_path|ckpt|cache_dir|filename|weights_path")
+# A number type as YAML writes it: the default of many a MONAI transform.
+NUMBER_TYPE = re.compile(r"(numpy|torch)\.(bool|u?int(?:8|16|32|64)|b?float(?:16|32|64))")
 CLASS_PATH = re.compile(r"[A-Za-z]\w*(\.[A-Za-z]\w*)+")
 DEEPEST = 20
 
@@ -94,6 +98,8 @@ def resolve(class_path: Any, allowed: tuple[str, ...] = ALLOWED) -> type:
 def _build(spec: Any, allowed: tuple[str, ...], depth: int) -> Any:
     if depth > DEEPEST:
         raise CheckpointError(f"the model's description is nested more than {DEEPEST} deep; it is not one of ours")
+    if isinstance(spec, str) and (number := NUMBER_TYPE.fullmatch(spec)):
+        return getattr(numpy if number[1] == "numpy" else torch, number[2])
     if isinstance(spec, list | tuple):
         return type(spec)(_build(part, allowed, depth + 1) for part in spec)
     if not isinstance(spec, Mapping):

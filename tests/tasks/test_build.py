@@ -151,3 +151,13 @@ def test_plain_data_comes_back_as_it_is(value):
 def test_no_word_is_a_path_to_a_class(word):
     with pytest.raises(CheckpointError):
         resolve(word)
+
+
+def test_a_number_type_comes_back_from_its_written_form() -> None:
+    spec = {"class_path": "monai.transforms.Resized", "init_args": {"keys": "image", "spatial_size": [4, 4]}}
+    spec["init_args"] |= {"mode": "area", "dtype": "numpy.float32"}
+    image = torch.arange(64, dtype=torch.float32).reshape(1, 8, 8)
+    resized = build(spec)({"image": image})["image"]
+    assert resized.dtype == torch.float32
+    # The area of a 2 x 2 block is its mean: (0 + 1 + 8 + 9) / 4.
+    assert float(resized[0, 0, 0]) == 4.5

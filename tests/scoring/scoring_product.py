@@ -19,14 +19,17 @@ def make_product(**changes: object) -> Product:
         },
     }
     torch.manual_seed(3)
-    built = build(task)
+    built = build(task).eval()
     for weight in built.parameters():
-        torch.nn.init.normal_(weight, std=0.5)  # no zero weights: the score depends on every pixel
+        torch.nn.init.normal_(weight, std=0.3)  # no zero weights: the score depends on every pixel
     with torch.no_grad():
-        images = torch.stack([torch.from_numpy(film(n, SIZE, SIZE).astype("f4")) / 4095 for n in range(12)])[:, None]
+        films = torch.stack([torch.from_numpy(film(number).astype("f4")) for number in range(12)])[:, None]
+        images = torch.nn.functional.interpolate(films, (SIZE, SIZE), mode="area")
+        images = (images - images.amin((1, 2, 3), True)) / (images.amax((1, 2, 3), True) - images.amin((1, 2, 3), True))
         logits = built.net(images)
-        built.net.classifier.weight /= logits.std()  # both classes come up, at unlike probabilities
-        built.net.classifier.bias -= logits.mean(0) / logits.std()
+        spread, mean = logits.std(0), logits.mean(0)
+        built.net.classifier.weight /= spread[:, None]  # both classes come up, at unlike probabilities
+        built.net.classifier.bias.sub_(mean).div_(spread)
     decision = {
         "temperature": 1.5, "thresholds": {"effusion": 0.4}, "target_sensitivity": 0.95, "chosen_on": "val",
         "cases": 10, "positives": {"effusion": 5}, "sensitivity": {}, "specificity": {}, "reasons": {},
@@ -48,6 +51,6 @@ def make_product(**changes: object) -> Product:
 
 
 def film(number: int, rows: int = 60, columns: int = 50) -> np.ndarray:
-    """A 12-bit film of its own, smooth enough to be told from noise."""
-    chance = np.random.default_rng(number)
-    return np.cumsum(chance.integers(0, 60, (rows, columns)), axis=1).clip(0, 4095).astype(np.uint16)
+    """A 12-bit film of its own, smooth enough that resizing leaves something of it."""
+    field = np.random.default_rng(number).normal(size=(rows, columns)).cumsum(0).cumsum(1)
+    return np.round((field - field.min()) / np.ptp(field) * 4095).astype(np.uint16)

@@ -5,6 +5,8 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
+
 from medcnn.io.film import Film, read_film
 
 
@@ -27,3 +29,8 @@ def slow(path: Path) -> Film:
     """A tenth of a second a film, so that a test can interrupt."""
     time.sleep(0.1)
     return read_film(path)
+
+
+def nan(path: Path) -> Film:
+    """A film without a number in it."""
+    return Film(np.full((40, 40), np.nan, np.float32))

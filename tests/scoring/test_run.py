@@ -2,12 +2,11 @@ import csv
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +18,11 @@ from scoring_product import film, make_product
 
 from medcnn.errors import CheckpointError, MedcnnError
 from medcnn.io.dicom_write import write_film
-from medcnn.io.film import Film, read_film
+from medcnn.io.film import read_film
+from medcnn.io.find import REASONS
 from medcnn.scoring.run import Options, score_folder
 from medcnn.scoring.scorer import Scorer
+from medcnn.scoring.source import list_files
 from medcnn.scoring.tally import Tally
 from medcnn.tasks.checkpoint import Product
 
@@ -49,7 +50,7 @@ def test_every_film_gets_the_probabilities_of_reading_preparing_and_the_net_alon
         small = torch.nn.functional.interpolate(pixels, (32, 32), mode="area")
         image = (small - small.min()) / (small.max() - small.min())
         expected = torch.softmax(task.net(image) / 1.5, dim=1)[0]
-        np.testing.assert_allclose([row["probability/normal"], row["probability/effusion"]], expected, atol=2e-6)
+        np.testing.assert_allclose([row["probability/normal"], row["probability/effusion"]], expected, atol=2e-4)
         assert row["call"] == ("effusion" if expected[1] >= 0.4 else "normal")
     assert set(table["threshold"]) == {0.4}
     assert set(table["model"]) == {product.digest}
@@ -133,44 +134,28 @@ def test_what_failed_is_tried_again_on_request_only(product: Product, cohort: Pa
     assert (tally.done_now, tally.states, tally.exit_code) == (1, {"scored": 13}, 0)
 
 
-RUN = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-import scoring_readers
-from medcnn.scoring.run import Options, score_folder
-from medcnn.tasks.checkpoint import open_product
-if __name__ == "__main__":
-    score_folder(open_product(Path({model!r})), Path({source!r}), Path({out!r}), Options(2, 2), scoring_readers.slow)
-"""
-
-
 @pytest.fixture
-def started(product: Product, cohort: Path, tmp_path: Path) -> Callable[[], subprocess.Popen[bytes]]:
-    """Starts a slow scoring in a process of its own and waits until it has written some rows."""
+def started(product: Product, cohort: Path, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A slow scoring in a process of its own that has written some of its rows."""
     product.to_folder(tmp_path / "model")
-    places = {"model": tmp_path / "model", "source": cohort, "out": tmp_path / "out", "tests": Path(__file__).parent}
-    (tmp_path / "run.py").write_text(RUN.format(**{key: str(value) for key, value in places.items()}))
-
-    def start() -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([sys.executable, tmp_path / "run.py"], start_new_session=True)
-        log = tmp_path / "out" / "ledger.sqlite-wal"
-        end = time.monotonic() + 120
-        while not (log.exists() and log.stat().st_size > 30_000):
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.02)
-        return process
-
-    return start
+    script = Path(__file__).parent / "scoring_process.py"
+    process = subprocess.Popen([sys.executable, script, tmp_path / "model", cohort, tmp_path / "out"])
+    log = tmp_path / "out" / "ledger.sqlite-wal"
+    end = time.monotonic() + 240
+    while not (log.exists() and log.stat().st_size > 30_000):
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    yield process
+    process.kill()
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_and_started_again_nothing_is_lost_and_nothing_stands_twice(
-    product: Product, cohort: Path, tmp_path: Path, started: Callable[[], subprocess.Popen[bytes]]
+    product: Product, cohort: Path, tmp_path: Path, started: subprocess.Popen[bytes]
 ) -> None:
-    process = started()
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    started.kill()
+    started.wait()
     tally = score_folder(product, cohort, tmp_path / "out", FEW)
     assert 0 < tally.done_now < 12, "the kill came too early or too late to prove anything"
     assert tally.states == {"scored": 12}
@@ -178,17 +163,24 @@ def test_killed_in_the_middle_and_started_again_nothing_is_lost_and_nothing_stan
     pd.testing.assert_frame_equal(findings(tmp_path / "out"), findings(tmp_path / "uninterrupted"))
 
 
-def test_on_ctrl_c_the_tables_hold_what_was_scored(
-    tmp_path: Path, started: Callable[[], subprocess.Popen[bytes]]
-) -> None:
-    process = started()
-    with pytest.raises(MedcnnError, match="another medcnn score is at work"):
-        score_folder(make_product(), tmp_path / "source", tmp_path / "out", FEW)
-    process.send_signal(signal.SIGINT)
-    process.wait()
+def test_on_ctrl_c_the_tables_hold_what_was_scored(product: Product, cohort: Path, tmp_path: Path) -> None:
+    def interrupt(tally: Tally) -> None:
+        if tally.done >= 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_folder(product, cohort, tmp_path / "out", FEW, progress=interrupt)
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert len(findings(tmp_path / "out")) == summary["scored"] > 0
-    assert summary["scored"] + summary["to_do"] == summary["found"] == 12
+    assert len(findings(tmp_path / "out")) == summary["scored"] == 4
+    assert (summary["to_do"], summary["found"]) == (8, 12)
+
+
+def test_two_at_once_are_refused(product: Product, cohort: Path, tmp_path: Path) -> None:
+    def second(tally: Tally) -> None:
+        with pytest.raises(MedcnnError, match="another medcnn score is at work"):
+            score_folder(product, cohort, tmp_path / "out", FEW)
+
+    assert score_folder(product, cohort, tmp_path / "out", FEW, progress=second).exit_code == 0
 
 
 def test_another_model_or_another_source_is_refused(product: Product, cohort: Path, tmp_path: Path) -> None:
@@ -216,8 +208,8 @@ def test_strange_files_are_all_accounted_for(product: Product, cohort: Path, tmp
     (cohort / "loop").symlink_to(cohort, target_is_directory=True)
     os.mkfifo(cohort / "pipe")
     raw = os.fsencode(cohort)
-    os.link(raw + b"/patient 0/film0.dcm", raw + b"/J\xfcrgen\nline,=1.dcm")
-    os.link(raw + b"/patient 0/film1.dcm", raw + b"/=cmd|' /C calc'!A0.dcm")
+    os.link(raw + b"/patient 0/film2.dcm", raw + b"/J\xfcrgen\nline,=1.dcm")
+    os.link(raw + b"/patient 1/film4.dcm", raw + b"/=cmd|'calc'!A0.dcm")
     (cohort / os.fsdecode(b"n\xff.dcm")).write_text("no image")
     out = cohort / "out"
     tally = score_folder(product, cohort, out, FEW)
@@ -229,7 +221,7 @@ def test_strange_files_are_all_accounted_for(product: Product, cohort: Path, tmp
     assert tally.states == {"scored": 14, "skipped": 1, "failed": 7}
     table = findings(out)
     assert r"J\xfcrgen\x0aline,=1.dcm" in table.index
-    assert "'=cmd|' /C calc'!A0.dcm" in table.index
+    assert "'=cmd|'calc'!A0.dcm" in table.index
     assert score_folder(product, cohort, out, FEW).done_now == 0, "its own output must not be scanned"
 
 
@@ -245,12 +237,8 @@ def test_an_image_of_another_shape_than_trained_on_fails(cohort: Path, tmp_path:
     assert tally.reasons == {"wrong_shape": 4}
 
 
-def nan_reader(path: Path) -> Film:
-    return Film(np.full((40, 40), np.nan, np.float32))
-
-
 def test_no_finding_is_ever_nan(product: Product, cohort: Path, tmp_path: Path) -> None:
-    tally = score_folder(product, cohort / "patient 0", tmp_path / "out", FEW, nan_reader)
+    tally = score_folder(product, cohort / "patient 0", tmp_path / "out", FEW, scoring_readers.nan)
     assert tally.reasons == Counter(not_finite=4)
 
 
@@ -296,3 +284,21 @@ def test_the_last_progress_is_the_whole(product: Product, cohort: Path, tmp_path
     tally: Tally = score_folder(product, cohort, tmp_path / "out", FEW, progress=lambda now: seen.append(now.done))
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == (0, tally.found)
+
+
+def test_pydicoms_own_files_are_all_accounted_for(product: Product, tmp_path: Path) -> None:
+    import pydicom.data
+
+    data_store = pytest.importorskip("data_store", reason="needs pydicom-data")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "pydicom").symlink_to(Path(pydicom.data.__file__).parent, target_is_directory=True)
+    (source / "pydicom-data").symlink_to(Path(data_store.__file__).parent, target_is_directory=True)
+    tally = score_folder(product, source, tmp_path / "out", Options(2, 4, timeout_s=120))
+    listed = [path for path in list_files(source, source, tmp_path / "out")]
+    rows = pd.read_csv(tmp_path / "out" / "skipped.csv")
+    assert tally.found == len(listed) == sum(tally.states.values()) == len(findings(tmp_path / "out")) + len(rows)
+    assert tally.found > 150
+    assert tally.states["scored"] > 50
+    assert set(tally.reasons) <= set(REASONS)
+    assert not {"decoder_crashed", "timeout", "prepare_failed"} & set(tally.reasons)

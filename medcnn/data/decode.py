@@ -1,11 +1,7 @@
 """One image after another through decoding and preprocessing: here for a few, in worker processes for many."""
 
-import multiprocessing
-import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +11,7 @@ from monai.data.meta_tensor import MetaTensor
 from tqdm import tqdm
 
 from medcnn.data.images import Images
+from medcnn.data.workers import cores, in_workers
 from medcnn.errors import ConfigError, ReadError
 
 # Starting workers costs some five seconds for importing torch and MONAI: worth it only for longer work.
@@ -76,7 +73,7 @@ def ready_all(images: Images, preprocess: Sequence[Any], workers: int | None = N
         ConfigError: If a worker dies.
     """
     count, begun, row = len(images), time.monotonic(), 0
-    workers = _cores() if workers is None else workers
+    workers = cores() if workers is None else workers
     with tqdm(total=count, desc="preparing images", unit="image", delay=2, leave=False, disable=None) as bar:
         while row < count:
             if workers > 1 and _left(begun, row, count) > PATIENCE_SECONDS:
@@ -84,7 +81,8 @@ def ready_all(images: Images, preprocess: Sequence[Any], workers: int | None = N
             yield ready(images, preprocess, row)
             row += 1
             bar.update()
-        for result in _in_workers(images, preprocess, range(row, count), workers):
+        shared = ["medcnn.data.decode", "monai.transforms"]
+        for result in in_workers(_work, range(row, count), workers, _begin, (images, list(preprocess)), shared):
             yield result
             bar.update()
 
@@ -93,33 +91,6 @@ def _left(begun: float, done: int, count: int) -> float:
     """Seconds that the rest will take at the pace so far; 0 while it is too early to tell."""
     spent = time.monotonic() - begun
     return spent / done * (count - done) if done and spent > PROBE_SECONDS else 0.0
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _in_workers(images: Images, preprocess: Sequence[Any], rows: range, workers: int) -> Iterator[Ready]:
-    if not rows:
-        return
-    # Never fork: this process may hold threads and a device. The server imports once, its children share the pages.
-    context = multiprocessing.get_context(
-        "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    )
-    if hasattr(context, "set_forkserver_preload"):
-        context.set_forkserver_preload(["medcnn.data.decode", "monai.transforms"])
-    try:
-        with ProcessPoolExecutor(workers, context, _begin, (images, list(preprocess))) as pool:
-            chunk = max(1, min(16, len(rows) // (4 * workers)))
-            try:
-                yield from pool.map(_work, rows, chunksize=chunk)
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
-    except BrokenProcessPool as error:
-        raise ConfigError(
-            "a decoding worker died: no memory left, a broken decoder, or a script without "
-            "`if __name__ == '__main__':`; set workers to 0 to decode in this process"
-        ) from error
 
 
 _given: list[Any] = []

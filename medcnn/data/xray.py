@@ -7,8 +7,7 @@ from typing import Any
 from medcnn.data.cohort import Cohort
 from medcnn.data.images import FilmFiles
 from medcnn.data.module import CaseDataModule
-from medcnn.errors import ConfigError
-from medcnn.io.manifest import Manifest, folder_manifest, read_manifest
+from medcnn.data.source import open_manifest
 
 
 class ChestXrayDataModule(CaseDataModule):
@@ -49,25 +48,3 @@ class ChestXrayDataModule(CaseDataModule):
         table = self.manifest.table
         images = FilmFiles(self.manifest.root, table["path"].tolist())
         return Cohort(table.drop(columns="path"), images, self.manifest.subgroups, self.manifest.digest)
-
-
-def open_manifest(
-    source: Path,
-    root: Path | None = None,
-    classes: Sequence[str] | None = None,
-    label: str = "label",
-    findings: Sequence[str] | None = None,
-    patient: str | None = None,
-) -> Manifest:
-    """A manifest from a table, or from a folder of class folders.
-
-    Raises:
-        ConfigError: If ``source`` does not exist.
-    """
-    if source.is_dir():
-        return folder_manifest(source, classes=classes, patient=patient)
-    if not source.exists():
-        raise ConfigError(
-            f"no such file or folder: {source.name}; expected a folder of class folders or a manifest (CSV, Parquet)"
-        )
-    return read_manifest(source, root=root, label=label, findings=findings, classes=classes, patient=patient)

@@ -1,5 +1,6 @@
 """``medcnn ui``: the runs, in MLflow's pages, on this machine only."""
 
+import signal
 from dataclasses import dataclass
 
 
@@ -27,6 +28,8 @@ class Ui:
         # MLflow takes a second to import: --help does without.
         from medcnn.tracking.server import serving
 
+        # Whoever ends this process by a signal ends the server with it.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with serving(self.store, self.port) as (address, process):
             print(f"{address}\nCtrl-C ends it", flush=True)
             try:

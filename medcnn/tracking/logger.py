@@ -1,6 +1,7 @@
 """The run in MLflow: opened once, never left running, and holding nothing personal."""
 
 import atexit
+import logging
 import re
 import sys
 from argparse import Namespace
@@ -28,6 +29,7 @@ from medcnn.tracking.store import experiment_id, open_store, store_uri
 # What one request to MLflow may hold.
 _METRICS_A_BATCH = 1000
 _PARAMS_A_BATCH = 100
+_log = logging.getLogger("medcnn.tracking")
 _CUT = " ... (cut; whole in config.yaml)"
 
 
@@ -140,12 +142,13 @@ class RunLogger(MLFlowLogger):
         self._write_tags(tags)
 
     def _write_tags(self, tags: Mapping[str, Any]) -> None:
+        assert self._run_id is not None
         ready = (RunTag(_key(name), _cut(scrub(value, name), MAX_TAG_VAL_LENGTH)) for name, value in tags.items())
         for batch in _batches(ready, _PARAMS_A_BATCH):
             self._mlflow_client.log_batch(self._run_id, tags=batch)
 
     @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float | Tensor], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log numbers: at their epoch where Lightning names one, at ``step`` otherwise."""
         now = int(time() * 1000)
         epoch = metrics.get("epoch")
@@ -176,8 +179,11 @@ class RunLogger(MLFlowLogger):
 
     def _close_at_exit(self) -> None:
         """A process that leaves between two stages must not leave its run running."""
-        if self._run_id is not None and self._mlflow_client.get_run(self._run_id).info.status == "RUNNING":
-            self._mlflow_client.set_terminated(self._run_id, "KILLED")
+        try:
+            if self._run_id is not None and self._mlflow_client.get_run(self._run_id).info.status == "RUNNING":
+                self._mlflow_client.set_terminated(self._run_id, "KILLED")
+        except MlflowException:  # at this point all that is left is to say so
+            _log.warning("run %s still stands as running: its store was gone at the end", self._run_id)
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -78,6 +78,8 @@ def log_product(
     client, run_id = logger.experiment, logger.run_id
     if run_id is None:
         return None
+    if not (folder / "product.json").is_file():
+        raise TrackingError(f"no product.json in {folder.name}; give a folder that Product.to_folder wrote")
     try:
         former = _models_of(client, run_id)
         with tempfile.TemporaryDirectory() as staging:

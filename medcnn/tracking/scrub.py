@@ -30,7 +30,9 @@ _NOBODY = frozenset({"root", "user", "admin", "ubuntu", "runner", "docker", "nob
 # Addresses that say nothing of this machine.
 _PUBLIC = r"\b(?:runs|models|mlflow-artifacts|https?):/+[^\s'\"@]*(?:@[A-Za-z][\w-]*)?(?![\w.@-])"
 # A folder may be called "Doe, John": a path in running text reaches to the end of its line or quotation.
-_REST = r"[^\n\r'\"]*"
+_REST = r"(?:[^\n\r'\"]|['\"](?=\w))*"  # the apostrophe of O'Brien closes nothing
+# A value that is nothing but a path goes whole, whatever its folders are called.
+_PATH = re.compile(r"/\S|~[\w.-]*/|\.{1,2}/|\\\\|[A-Za-z]:[\\/]|(?:file|sqlite):/")
 _SCRUBBED = re.compile(
     rf"""(?P<public>{_PUBLIC})
     | (?P<person>[\w.+-]+@[\w-]+\.[\w.-]+)                                              # a mail address
@@ -63,7 +65,7 @@ def scrub(value: Any, key: str = "") -> Any:
     if isinstance(value, PurePath):
         return LOCAL
     text = str(value)
-    return LOCAL if _is_place(key, text) else scrub_text(text)
+    return LOCAL if _is_place(key, text) or _PATH.match(text) else scrub_text(text)
 
 
 def scrub_text(text: str) -> str:

@@ -49,7 +49,7 @@ def _place(uri: str) -> tuple[Path, str]:
         return Path.cwd(), uri
     if not database.is_file():
         raise TrackingError(
-            f"there is no {database.name} in {database.parent}, so nothing to show: train something with `medcnn fit`, or "
+            f"there is no {database.name} in {database.parent}, so nothing to show: train with `medcnn fit` first, or "
             "name a store with --store sqlite:///FILE"
         )
     return database.parent, f"sqlite:///{database.name}"
@@ -73,13 +73,18 @@ def _newest_experiment(uri: str) -> str:
 def _start(folder: Path, backend: str, port: int) -> subprocess.Popen[bytes]:
     words = [
         *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", backend, "--artifacts-destination", ARTIFACTS),
+        *("--backend-store-uri", backend, "--registry-store-uri", backend, "--artifacts-destination", ARTIFACTS),
         # A page of another name that resolves to this machine (DNS rebinding) is refused.
         *("--allowed-hosts", f"{HOST}:{port},localhost:{port}"),
         *("--uvicorn-opts", "--log-level warning"),
     ]
     # The job runner is for evaluating language models: five more processes that nobody here asks for.
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_TRACKING_URI": backend}
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_TRACKING_URI": backend,
+        "PYTHONWARNINGS": "ignore",
+    }
     # A session of its own: Ctrl-C reaches us, and we end the server and its workers together.
     return subprocess.Popen(words, cwd=folder, env=environment, start_new_session=True)
 
@@ -90,7 +95,7 @@ def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
         if process.poll() is not None:
             raise TrackingError(f"MLflow's server ended with code {process.returncode}; what it said stands above")
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=2) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=2) as answer:
                 if answer.status == 200:
                     return
         except (URLError, OSError):

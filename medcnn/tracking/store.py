@@ -17,6 +17,7 @@ from mlflow.store.artifact import artifact_repository_registry
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracking import MlflowClient
+from sqlalchemy.exc import SQLAlchemyError
 
 from medcnn.errors import TrackingError
 
@@ -41,8 +42,14 @@ artifact_repository_registry._artifact_repository_registry.register("", BesideTh
 
 
 def store_uri(given: str | None = None) -> str:
-    """The store to use: ``given``, else ``MLFLOW_TRACKING_URI`` as it is now, else a sqlite file in this folder."""
-    return given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    """The store to use: ``given``, else ``MLFLOW_TRACKING_URI`` as it is now, else a sqlite file in this folder.
+
+    A sqlite file is named from the root: MLflow keeps connections by address, and a relative one would mean another
+    file after a change of folder.
+    """
+    uri = given or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    database = sqlite_file(uri)
+    return uri if database is None else f"{_SQLITE}{database}"
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -62,7 +69,7 @@ def open_store(given: str | None = None) -> MlflowClient:
         if database is not None:
             _create(database)
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
-    except (MlflowException, OSError, sqlite3.Error) as error:
+    except (MlflowException, OSError, sqlite3.Error, SQLAlchemyError) as error:
         first_line = str(error).splitlines()[0]
         raise TrackingError(
             f"the store {uri} does not open ({first_line}); give a sqlite:///, postgresql:// or http:// address"
@@ -85,6 +92,8 @@ def experiment_id(client: MlflowClient, name: str) -> str:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         known = client.get_experiment_by_name(name)
+    if known is None:
+        raise TrackingError(f"experiment {name!r} was created and is not there; look at the store with `medcnn ui`")
     if known.lifecycle_stage == "deleted":
         raise TrackingError(f"experiment {name!r} is deleted; restore it in MLflow or choose another name")
     if database is not None and known.artifact_location.startswith(_PENDING):

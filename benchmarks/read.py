@@ -3,8 +3,8 @@
     python benchmarks/read.py [--repeats 5]
 
 The film is a smooth gradient with noise of eight gray levels, which compresses about as a radiograph does. Times are
-the least of some runs on one thread, files warm in the page cache: other work on the machine only ever adds. pydicom's figure is ``dcmread(...).pixel_array``
-alone: no window, no turning; medcnn's is ``read_film``, with both.
+the least of some runs on one thread, files warm in the page cache: other work on the machine only ever adds.
+pydicom's figure is ``dcmread(...).pixel_array`` alone, no window, no turning; medcnn's is ``read_film``, with both.
 """
 
 import argparse

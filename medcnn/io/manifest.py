@@ -18,7 +18,7 @@ from medcnn.io.patients import PatientSource, patient_source, patients
 from medcnn.io.subgroups import describing_columns
 from medcnn.io.table import finding, is_split_name, labels, read_table, split_name, split_names
 
-_RESERVED = ("case", "path", "patient", "split", "label")
+_RESERVED = ("case", "path", "patient", "split")
 _IMAGES = ("dicom", "png", "jpeg", "tiff")
 
 
@@ -113,9 +113,7 @@ def folder_manifest(root: Path, *, classes: Sequence[str] | None = None, patient
     if not root.is_dir():
         raise ManifestError(f"no folder {root.name}: expected one with a folder for each class")
     source = patient_source(patient, [], root.name)
-    folders = _subfolders(root)
-    splits = {name: split_name(name) for name in folders if is_split_name(name)}
-    bases = splits if splits and len(splits) == len(folders) else {"": ""}
+    bases = _split_folders(root)
     if classes is None:
         classes = sorted({name for base in bases for name in _subfolders(root / base)})
     if len(classes) < 2:
@@ -189,6 +187,15 @@ def _cases(
     if len(set(cases)) < len(cases):
         raise ManifestError("two cases got the same pseudonym; move the key file away and start again")
     return pd.DataFrame({"case": cases, "path": paths, "patient": who, "split": splits, **targets}), notes
+
+
+def _split_folders(root: Path) -> dict[str, str]:
+    """Folders of splits with the split of each, where there are no others; else the root itself, without a split."""
+    folders = _subfolders(root)
+    if not folders or not all(is_split_name(name) for name in folders):
+        return {"": ""}
+    order = ("train", "val", "test")
+    return dict(sorted(((name, split_name(name)) for name in folders), key=lambda pair: order.index(pair[1])))
 
 
 def _subfolders(folder: Path) -> list[str]:

@@ -22,7 +22,7 @@ _GRAY_MODES: dict[str, type[np.generic]] = {
     "I": np.int32,
     "F": np.float32,
 }
-_TIFF_PHOTOMETRIC = 262
+_TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 
 
 def read_raster(path: Path) -> Film:
@@ -52,10 +52,12 @@ def _pixels(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     with Image.open(path, formats=("PNG", "JPEG", "TIFF")) as image:
         if image.width * image.height > MAX_PIXELS:
             raise ReadError("too_large", f"{image.height} x {image.width} pixels; at most {MAX_PIXELS} are read")
-        if image.format != "JPEG" and getattr(image, "n_frames", 1) > 1:
+        if image.format not in ("JPEG", "MPO") and getattr(image, "n_frames", 1) > 1:
             raise ReadError("multiframe", "the file holds several pages; expected one film")
         if image.format == "PNG" and _is_deep_color_png(path):
             return _deep_color_png(path)
+        if isinstance(image, TiffImageFile) and len(image.getbands()) > 1 and _depth(image) > 8:
+            return _by_tifffile(path)
         white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(_TIFF_PHOTOMETRIC) == 0
         image.load()
         return _gray(ImageOps.exif_transpose(image), white_is_zero)
@@ -80,6 +82,22 @@ def _gray_of_color(rgb: np.ndarray, alpha: bool) -> tuple[np.ndarray, tuple[str,
     colored = not all(np.array_equal(first, rgb[..., channel]) for channel in (1, 2))
     flags = [*(["alpha"] if alpha else []), *(["color"] if colored else [])]
     return (luminance(rgb) if colored else first.copy()), tuple(flags)
+
+
+def _depth(image: TiffImageFile) -> int:
+    return max(image.tag_v2.get(_TIFF_BITS, (1,)))
+
+
+def _by_tifffile(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Color of more than 8 bits, which Pillow would cut down to 8."""
+    import tifffile  # takes a while to import and few films need it
+
+    values = tifffile.imread(path)
+    if values.ndim == 3 and values.shape[0] in (3, 4) and values.shape[2] not in (3, 4):
+        values = np.moveaxis(values, 0, -1)
+    if values.ndim != 3 or values.shape[2] not in (3, 4) or values.dtype != np.uint16:
+        raise ReadError("decode_failed", f"color of shape {values.shape} in {values.dtype}; expected 16-bit RGB")
+    return _gray_of_color(values, values.shape[2] == 4)
 
 
 def _is_deep_color_png(path: Path) -> bool:

@@ -29,7 +29,9 @@ def film(dtype: type, bits: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS)
-@pytest.mark.parametrize(("dtype", "bits"), [(np.uint8, 8), (np.uint16, 12), (np.uint16, 16), (np.int16, 12), (np.int16, 16)])
+@pytest.mark.parametrize(
+    ("dtype", "bits"), [(np.uint8, 8), (np.uint16, 12), (np.uint16, 16), (np.int16, 12), (np.int16, 16)]
+)
 def test_a_film_is_the_same_in_each_lossless_syntax(tmp_path: Path, syntax: str, dtype: type, bits: int) -> None:
     pixels = film(dtype, bits)
     write_film(tmp_path / "a.dcm", pixels, bits_stored=bits, transfer_syntax=syntax)

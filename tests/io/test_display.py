@@ -72,7 +72,9 @@ def test_a_window_that_cannot_be_one_is_left_out_with_a_flag(tmp_path: Path, win
     assert "voi_ignored" in film.flags
 
 
-@pytest.mark.parametrize(("slope", "intercept", "dtype"), [(1, -1024, np.int16), (2, 0, np.int16), (0.5, 0, np.float32)])
+@pytest.mark.parametrize(
+    ("slope", "intercept", "dtype"), [(1, -1024, np.int16), (2, 0, np.int16), (0.5, 0, np.float32)]
+)
 def test_rescale_gives_modality_values_in_the_narrowest_type(
     tmp_path: Path, slope: float, intercept: float, dtype: type
 ) -> None:

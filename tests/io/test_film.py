@@ -12,7 +12,13 @@ from medcnn.io.film import Film, as_image, read_film
 
 @pytest.mark.parametrize(
     ("dtype", "expected"),
-    [(np.uint8, torch.uint8), (np.int16, torch.int16), (np.uint16, torch.int32), (np.int32, torch.int32), (np.float32, torch.float32)],
+    [
+        (np.uint8, torch.uint8),
+        (np.int16, torch.int16),
+        (np.uint16, torch.int32),
+        (np.int32, torch.int32),
+        (np.float32, torch.float32),
+    ],
 )  # fmt: skip
 def test_the_tensor_holds_the_values_exactly(dtype: type, expected: torch.dtype) -> None:
     info = np.iinfo(dtype) if dtype is not np.float32 else np.finfo(dtype)

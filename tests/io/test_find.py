@@ -75,7 +75,9 @@ def test_nothing_at_the_root_is_told(tmp_path: Path) -> None:
         list(find_files(tmp_path / "absent"))
 
 
-@pytest.mark.parametrize(("content", "code"), [(b"", "empty"), (b"patient list", "not_an_image"), (b"PK", "not_an_image")])
+@pytest.mark.parametrize(
+    ("content", "code"), [(b"", "empty"), (b"patient list", "not_an_image"), (b"PK", "not_an_image")]
+)
 def test_a_file_that_is_no_image_says_why_by_its_name_only(tmp_path: Path, content: bytes, code: str) -> None:
     (tmp_path / "x.bin").write_bytes(content)
     with pytest.raises(ReadError) as caught:

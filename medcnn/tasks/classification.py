@@ -14,7 +14,7 @@ from medcnn.errors import ConfigError
 from medcnn.metrics.classification import Summary, summarize
 from medcnn.metrics.predictions import Predictions
 from medcnn.tasks.decision import Decision, calibrated, choose_decision
-from medcnn.tasks.fit_of_parts import check_batch, explained
+from medcnn.tasks.fit_of_parts import check_batch, check_counts, explained
 from medcnn.tasks.optimization import LRSchedulerCallable, OptimizerCallable, optimizer_and_schedule
 from medcnn.tasks.plain import plain_only
 
@@ -101,7 +101,7 @@ class ClassificationTask(pl.LightningModule):
         if not hasattr(self.loss, "set_counts") or self.trainer.ckpt_path is not None:
             return
         if hasattr(data, "class_counts"):
-            self.loss.set_counts(data.class_counts("train"))
+            self.loss.set_counts(check_counts(data.class_counts("train"), self.classes, self.multilabel))
         elif getattr(self.loss, "rule", None):
             raise ConfigError(
                 f"the loss wants {self.loss.rule!r} weights, and {type(data).__name__} has no class_counts; "

@@ -55,3 +55,19 @@ def check_batch(batch: Mapping[str, Tensor], logits: Tensor, classes: Sequence[s
     if bool(wrong.any()):
         allowed = "0 to 1, or NaN where unknown" if multilabel else f"0 to {count - 1}, or -1 where unknown"
         raise ConfigError(f"a label is {labels[wrong][0].item():g}; expected {allowed}, for {', '.join(classes)}")
+
+
+def check_counts(counts: Tensor, classes: Sequence[str], multilabel: bool) -> Tensor:
+    """The training split's counts, as they came.
+
+    Raises:
+        ConfigError: They are not ``(K,)``, or for findings ``(K, 2)``.
+    """
+    wanted = (len(classes), 2) if multilabel else (len(classes),)
+    if counts.shape != wanted:
+        raise ConfigError(
+            f"the data counts cases as {tuple(counts.shape)}; expected {wanted} for {', '.join(classes)}: the data is "
+            f"{'not ' if multilabel else ''}multi-label where the task is {'' if multilabel else 'not '}so, "
+            "or has other classes"
+        )
+    return counts

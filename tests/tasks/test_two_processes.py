@@ -1,0 +1,32 @@
+"""Two processes give the figures of one, on an odd number of cases."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("two_processes.py")
+
+
+def run(out, processes):
+    command = [sys.executable, str(SCRIPT), str(out), str(processes)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, timeout=280, env=environment, capture_output=True)
+    return [json.loads(out.with_suffix(f".{rank}").read_text()) for rank in range(processes)]
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_figures_of_one(tmp_path):
+    [alone], both = run(tmp_path / "one", 1), run(tmp_path / "two", 2)
+    for kind, expected in alone.items():
+        assert expected["cases"] == list(range(31))
+        for found in (rank[kind] for rank in both):
+            assert found["cases"] == expected["cases"]
+            assert found["validated"]["val/auroc"] == expected["validated"]["val/auroc"]
+            assert found["validated"] == pytest.approx(expected["validated"], rel=1e-6)
+            assert found["tested"] == pytest.approx(expected["tested"], rel=1e-6)
+        # Every process holds the same figures, so each keeps the same checkpoint and stops in the same epoch.
+        assert both[0][kind]["fitted"] == both[1][kind]["fitted"]

@@ -1,7 +1,7 @@
 """What is wrong with a cohort before anything is trained on it: copies, leaks, conflicts, files that cannot be read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -119,10 +119,9 @@ def audit(
     cases = _with_looks(table, looks)
     readable = np.flatnonzero(cases["reason"] == "")
     thumbnails = np.stack([look.thumbnail for look in looks])[readable]
-    near = find_near_copies(
-        thumbnails, *(cases[name].iloc[readable].tolist() for name in ("patient", "content")), false_pairs
-    )
-    near = NearCopies(**{**vars(near), "pairs": readable[near.pairs]})
+    patients, contents = cases["patient"].iloc[readable].tolist(), cases["content"].iloc[readable].tolist()
+    near = find_near_copies(thumbnails, patients, contents, false_pairs)
+    near = replace(near, pairs=readable[near.pairs])
     known = patient is not None or bool(cases["patient"].duplicated().any())
     where = source if manifest is None else manifest.root
     return Audit(cases, exact_copies(cases), near, known, where, () if manifest is None else manifest.notes)

@@ -1,8 +1,6 @@
 """Encoded image data to stored values, by whichever decoder is installed for the transfer syntax."""
 
 import struct
-import sys
-import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -39,7 +37,6 @@ class Codec(NamedTuple):
     install: str
 
 
-_HOOK = threading.Lock()
 Decode = Callable[[bytes, Layout], np.ndarray]
 
 
@@ -65,21 +62,6 @@ def _jpeg_2000(data: bytes, layout: Layout) -> np.ndarray:
     return imagecodecs.jpeg2k_decode(data)
 
 
-def _htj2k(data: bytes, layout: Layout) -> np.ndarray:
-    # OpenJPH's failures reach imagecodecs where nothing can be raised: the interpreter prints them and what was decoded
-    # so far comes back as if it were whole. The hook that would print them takes them down instead.
-    failures: list[object] = []
-    with _HOOK:
-        before, sys.unraisablehook = sys.unraisablehook, failures.append
-        try:
-            values = imagecodecs.htj2k_decode(data)
-        finally:
-            sys.unraisablehook = before
-    if failures:
-        raise ValueError("OpenJPH refused the stream")
-    return values
-
-
 def _rle(data: bytes, layout: Layout) -> np.ndarray:
     size = layout.bits_allocated // 8
     segments = struct.unpack_from("<I", data)[0]
@@ -94,21 +76,34 @@ def _rle(data: bytes, layout: Layout) -> np.ndarray:
     return planes[0] if layout.samples == 1 else np.moveaxis(planes, 0, -1)
 
 
-#: Transfer syntax -> (its name, our decoder, the imagecodecs part it needs, what to install when that is missing).
-_OURS: dict[str, tuple[str, Decode, str, str]] = {
-    "1.2.840.10008.1.2.4.50": ("JPEG baseline", _jpeg, "JPEG8", "imagecodecs"),
-    "1.2.840.10008.1.2.4.51": ("JPEG extended, 8 and 12 bits", _jpeg, "JPEG8", "imagecodecs"),
-    "1.2.840.10008.1.2.4.57": ("JPEG lossless", _jpeg_lossless, "JPEG8", "imagecodecs"),
-    "1.2.840.10008.1.2.4.70": ("JPEG lossless, first order", _jpeg_lossless, "JPEG8", "imagecodecs"),
-    "1.2.840.10008.1.2.4.80": ("JPEG-LS lossless", _jpeg_ls, "JPEGLS", "imagecodecs"),
-    "1.2.840.10008.1.2.4.81": ("JPEG-LS near lossless", _jpeg_ls, "JPEGLS", "imagecodecs"),
-    "1.2.840.10008.1.2.4.90": ("JPEG 2000 lossless", _jpeg_2000, "JPEG2K", "imagecodecs"),
-    "1.2.840.10008.1.2.4.91": ("JPEG 2000", _jpeg_2000, "JPEG2K", "imagecodecs"),
-    "1.2.840.10008.1.2.4.201": ("HTJ2K lossless", _htj2k, "HTJ2K", "imagecodecs"),
-    "1.2.840.10008.1.2.4.202": ("HTJ2K lossless, RPCL", _htj2k, "HTJ2K", "imagecodecs"),
-    "1.2.840.10008.1.2.4.203": ("HTJ2K", _htj2k, "HTJ2K", "imagecodecs"),
-    "1.2.840.10008.1.2.5": ("RLE lossless", _rle, "DICOMRLE", "imagecodecs"),
+#: Transfer syntax -> what decodes it first, and the part of imagecodecs that this needs. HTJ2K is left to pydicom's
+#: plugin: a failure of imagecodecs' OpenJPH is printed, never raised, and half an image comes back as if it were whole.
+_FIRST: dict[str, tuple[Decode, str]] = {
+    "1.2.840.10008.1.2.4.50": (_jpeg, "JPEG8"),
+    "1.2.840.10008.1.2.4.51": (_jpeg, "JPEG8"),
+    "1.2.840.10008.1.2.4.57": (_jpeg_lossless, "JPEG8"),
+    "1.2.840.10008.1.2.4.70": (_jpeg_lossless, "JPEG8"),
+    "1.2.840.10008.1.2.4.80": (_jpeg_ls, "JPEGLS"),
+    "1.2.840.10008.1.2.4.81": (_jpeg_ls, "JPEGLS"),
+    "1.2.840.10008.1.2.4.90": (_jpeg_2000, "JPEG2K"),
+    "1.2.840.10008.1.2.4.91": (_jpeg_2000, "JPEG2K"),
+    "1.2.840.10008.1.2.5": (_rle, "DICOMRLE"),
 }
+_NAMES = {
+    "1.2.840.10008.1.2.4.50": "JPEG baseline",
+    "1.2.840.10008.1.2.4.51": "JPEG extended, 8 and 12 bits",
+    "1.2.840.10008.1.2.4.57": "JPEG lossless",
+    "1.2.840.10008.1.2.4.70": "JPEG lossless, first order",
+    "1.2.840.10008.1.2.4.80": "JPEG-LS lossless",
+    "1.2.840.10008.1.2.4.81": "JPEG-LS near lossless",
+    "1.2.840.10008.1.2.4.90": "JPEG 2000 lossless",
+    "1.2.840.10008.1.2.4.91": "JPEG 2000",
+    "1.2.840.10008.1.2.4.201": "HTJ2K lossless",
+    "1.2.840.10008.1.2.4.202": "HTJ2K lossless, RPCL",
+    "1.2.840.10008.1.2.4.203": "HTJ2K",
+    "1.2.840.10008.1.2.5": "RLE lossless",
+}
+_RLE = "1.2.840.10008.1.2.5"
 
 NATIVE: dict[str, str] = {
     "1.2.840.10008.1.2": "implicit VR little endian",
@@ -124,20 +119,29 @@ LOSSY = frozenset(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "81"))
 def installed_codecs() -> list[Codec]:
     """Every transfer syntax known here, its decoder (empty where none is installed) and what to install."""
     rows = [Codec(uid, name, "medcnn", "") for uid, name in NATIVE.items()]
-    for uid, (name, _, part, package) in _OURS.items():
-        decoder = "imagecodecs" if getattr(imagecodecs, part).available else _pydicom_decoder(uid)
+    for uid, name in _NAMES.items():
+        decoder = "imagecodecs" if _first(uid) else _plugin(uid)
+        package = "imagecodecs" if uid in _FIRST else "pylibjpeg-openjpeg"
         rows.append(Codec(uid, name, decoder, "" if decoder else f"pip install {package}"))
     return rows
 
 
-def _pydicom_decoder(syntax: str) -> str:
+def _first(syntax: str) -> Decode | None:
+    decode, part = _FIRST.get(syntax, (None, ""))
+    return decode if decode and getattr(imagecodecs, part).available else None
+
+
+def _plugin(syntax: str) -> str:
+    """The plugin of pydicom that decodes a syntax here, empty where there is none."""
+    if syntax == _RLE:
+        return "pydicom"  # the compiled plugin panics on damaged data, which no except clause for exceptions catches
     if syntax not in AllTransferSyntaxes:
         return ""
     try:
         plugins = get_decoder(UID(syntax)).available_plugins
     except NotImplementedError:
         return ""
-    return plugins[0] if plugins else ""
+    return "gdcm" if "gdcm" in plugins else plugins[-1] if plugins else ""
 
 
 def decode(data: bytes, syntax: str, layout: Layout) -> tuple[np.ndarray, CodeStream | None]:
@@ -152,13 +156,15 @@ def decode(data: bytes, syntax: str, layout: Layout) -> tuple[np.ndarray, CodeSt
         ``(rows, columns)`` or ``(rows, columns, samples)``, and what the stream says of itself where it does.
 
     Raises:
-        ReadError: ``no_decoder``, ``decode_failed`` or ``bad_header``.
+        ReadError: ``no_decoder``, ``decode_failed``, ``truncated`` or ``bad_header``.
     """
     stream = described(data)
     if stream and (stream.rows, stream.columns, stream.samples) != (layout.rows, layout.columns, layout.samples):
         found = f"{stream.rows} x {stream.columns} x {stream.samples}"
         expected = f"{layout.rows} x {layout.columns} x {layout.samples}"
         raise ReadError("bad_header", f"the header says {expected} pixels, the encoded image {found}")
+    if data[:2] in (b"\xff\xd8", b"\xff\x4f") and b"\xff\xd9" not in data[-16:]:
+        raise ReadError("truncated", "the encoded image has no end; copy the file again")
     values = _first_that_decodes(data, syntax, layout)
     shape = (layout.rows, layout.columns, layout.samples)[: 2 if layout.samples == 1 else 3]
     if values.shape != shape:
@@ -168,17 +174,15 @@ def decode(data: bytes, syntax: str, layout: Layout) -> tuple[np.ndarray, CodeSt
 
 def _first_that_decodes(data: bytes, syntax: str, layout: Layout) -> np.ndarray:
     """By imagecodecs, else by a plugin of pydicom: some streams are read by one of them alone."""
-    ours = _OURS.get(syntax)
-    plugin = _pydicom_decoder(syntax)
-    failures = []
-    if ours and getattr(imagecodecs, ours[2]).available:
+    first, plugin, failures = _first(syntax), _plugin(syntax), []
+    if first:
         try:
-            return ours[1](data, layout)
+            return first(data, layout)
         except Exception as error:  # noqa: BLE001  # C libraries raise what they like; the plugin gets its turn
             failures.append(type(error).__name__)
     if plugin:
         try:
-            return _by_pydicom(data, syntax, layout)
+            return _by_pydicom(data, syntax, layout, plugin)
         except Exception as error:  # noqa: BLE001  # as above
             failures.append(type(error).__name__)
     if failures:
@@ -192,10 +196,11 @@ def _printable(syntax: str) -> str:
     return syntax if syntax in AllTransferSyntaxes else "outside the standard"
 
 
-def _by_pydicom(data: bytes, syntax: str, layout: Layout) -> np.ndarray:
+def _by_pydicom(data: bytes, syntax: str, layout: Layout, plugin: str) -> np.ndarray:
     values, _ = get_decoder(UID(syntax)).as_array(
         encapsulate([data]),
         raw=True,
+        decoding_plugin=plugin,
         rows=layout.rows,
         columns=layout.columns,
         number_of_frames=1,

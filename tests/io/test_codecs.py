@@ -1,3 +1,4 @@
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +92,33 @@ def test_a_stream_of_another_size_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(ReadError, match="65535 x 65535") as caught:
         decode(bomb, "1.2.840.10008.1.2.4.70", layout)
     assert caught.value.code == "bad_header"
+
+
+@pytest.mark.parametrize("end", ["51", "70", "80", "90", "201"])
+def test_a_stream_cut_short_inside_an_intact_file_is_refused_and_not_half_gray(tmp_path: Path, end: str) -> None:
+    import pydicom
+    from pydicom.encaps import encapsulate, get_frame
+
+    write_film(tmp_path / "a.dcm", film(np.uint16, 12), transfer_syntax=f"1.2.840.10008.1.2.4.{end}")
+    dataset = pydicom.dcmread(tmp_path / "a.dcm")
+    whole = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    for share in (0.4, 0.9):
+        dataset.PixelData = encapsulate([whole[: int(share * len(whole)) // 2 * 2]])
+        dataset.save_as(tmp_path / "b.dcm")
+        with pytest.raises(ReadError) as caught:
+            read_film(tmp_path / "b.dcm")
+        assert caught.value.code == "truncated"
+
+
+def test_damaged_streams_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    chance = np.random.default_rng(0)
+    for syntax in ("1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.201", "1.2.840.10008.1.2.4.80"):
+        write_film(tmp_path / "a.dcm", film(np.uint16, 12), transfer_syntax=syntax)
+        data = bytearray((tmp_path / "a.dcm").read_bytes())
+        for _ in range(40):
+            hurt = bytearray(data)
+            hurt[int(chance.integers(len(hurt) - 1200, len(hurt)))] ^= 255
+            (tmp_path / "b.dcm").write_bytes(hurt)
+            with contextlib.suppress(ReadError):
+                read_film(tmp_path / "b.dcm")
+    assert capfd.readouterr() == ("", "")

@@ -78,7 +78,8 @@ class ClassificationTask(pl.LightningModule):
         self._predictions: Any = nn.ModuleDict(
             {stage: Predictions(len(self.classes), multilabel) for stage in ("val", "test")}
         )
-        self._train_loss = MeanMetric(nan_strategy="disable")
+        # NaN stays NaN. "disable" would say the same, but makes torchmetrics 1.9 forget the weights.
+        self._train_loss = MeanMetric(nan_strategy=float("nan"))
         self._steps: list[tuple[Tensor, Tensor]] = []
         if hasattr(self.loss, "set_counts"):
             # Gives the buffers their final shape, so that a state can be loaded before the data is there.

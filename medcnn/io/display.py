@@ -11,7 +11,7 @@ from medcnn.io.lut import lookup_table
 # A window spreads over 0 to 65534: around a whole middle, turning the gray scale is exact.
 _WINDOW_HIGH = 65534
 _TABLE_BITS = 16
-_ROWS_AT_ONCE = 32
+_ROWS_AT_ONCE = 16
 
 
 class _Scale(NamedTuple):
@@ -152,8 +152,11 @@ def _looked_up(table: np.ndarray, stored: np.ndarray, low: int) -> np.ndarray:
     index = np.empty((min(_ROWS_AT_ONCE, len(stored)), stored.shape[1]), np.intp)
     for start in range(0, len(stored), _ROWS_AT_ONCE):
         part = stored[start : start + _ROWS_AT_ONCE]
-        np.subtract(part, low, out=index[: len(part)], dtype=np.intp, casting="unsafe")
-        np.take(table, index[: len(part)], out=pixels[start : start + len(part)], mode="clip")
+        place = index[: len(part)]
+        place[...] = part
+        if low:
+            place -= low
+        np.take(table, place, out=pixels[start : start + len(part)], mode="clip")
     return pixels
 
 

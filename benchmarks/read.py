@@ -4,7 +4,8 @@
 
 The film is a smooth gradient with noise of eight gray levels, which compresses about as a radiograph does. Times are
 the least of some runs on one thread, files warm in the page cache: other work on the machine only ever adds.
-pydicom's figure is ``dcmread(...).pixel_array``, with ``apply_voi_lut`` where there is a window; it turns no MONOCHROME1.
+pydicom's figure is ``dcmread(...).pixel_array``, with ``apply_voi_lut`` where there is a window
+and with no turning of MONOCHROME1.
 """
 
 import argparse

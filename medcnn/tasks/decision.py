@@ -67,7 +67,7 @@ class Decision:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
                 f"the model's decision does not read as one ({type(error).__name__}: {error}); "
-                "choose it again with `medcnn validate`, or take the checkpoint that `medcnn fit` wrote"
+                "take the checkpoint that `medcnn fit` wrote"
             ) from error
         if not (math.isfinite(decision.temperature) and decision.temperature > 0):
             raise CheckpointError(f"the model's temperature is {decision.temperature}; expected a number above 0")

@@ -8,8 +8,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from medcnn.tasks.averaging import ExponentialAverage
 from medcnn.tasks.checkpoint import open_product
-
-ADAMW = {"scheduler": None}
+from medcnn.tasks.schedule import CosineWithWarmup
 
 
 class Steps(Callback):
@@ -46,12 +45,7 @@ def test_validation_sees_the_average_and_the_checkpoint_holds_it(trainer, task, 
     for name, shipped in product.weights.items():
         if name in steps.validated[-1]:
             assert torch.equal(shipped, steps.validated[-1][name])
-    assert not torch.equal(
-        product.weights["net.final.0.weight"]
-        if "net.final.0.weight" in product.weights
-        else next(iter(product.weights.values())),
-        next(iter(steps.after[-1].values())),
-    )
+    assert any(not torch.equal(product.weights[name], last) for name, last in steps.after[-1].items())
 
 
 def test_a_test_after_fit_by_the_same_trainer_judges_the_average(trainer, task, cohort, tmp_path):
@@ -74,8 +68,6 @@ def test_a_resumed_training_reaches_the_same_weights_bit_for_bit(averaged, sched
         average = [ExponentialAverage()] if averaged else []
         model = task(scheduler=None)
         if scheduler:
-            from medcnn.tasks.schedule import CosineWithWarmup
-
             model.scheduler = CosineWithWarmup
         run = trainer(
             max_epochs=epochs, callbacks=[*average, *([stop] if stop else []), kept], enable_checkpointing=True

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from conftest import PointCohort, recipe
+from point_cohort import PointCohort, recipe
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.cli import LightningCLI
 
@@ -30,7 +30,12 @@ def test_a_model_fitted_from_a_config_is_rebuilt_from_its_checkpoint(tmp_path):
         "max_epochs": 1, "accelerator": "cpu", "logger": False, "enable_progress_bar": False,
         "default_root_dir": str(tmp_path), "enable_model_summary": False,
     }  # fmt: skip
-    config = {"model": model, "data": {"class_path": "conftest.PointCohort"}, "trainer": trainer, "seed_everything": 1}
+    config = {
+        "model": model,
+        "data": {"class_path": "point_cohort.PointCohort"},
+        "trainer": trainer,
+        "seed_everything": 1,
+    }
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     cli = LinkedCLI(
         ClassificationTask, PointCohort, subclass_mode_model=True, subclass_mode_data=True, save_config_callback=None,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from conftest import PointCohort, made_task, quiet_trainer
+from point_cohort import PointCohort, made_task, quiet_trainer
 from pytorch_lightning.strategies import DDPStrategy
 
 FINDINGS = {

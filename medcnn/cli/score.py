@@ -53,10 +53,15 @@ class Score:
 
         warm_up()
         signal.signal(signal.SIGTERM, _stop)
+        from medcnn.cli.models import resolve_model
+        from medcnn.scoring.lean import import_monai
+
+        model = resolve_model(self.model)  # before MONAI, for the store of models needs MLflow
+        import_monai()
         from medcnn.scoring.run import Options, score_folder
         from medcnn.tasks.checkpoint import open_product
 
-        product = open_product(self._model_path())
+        product = open_product(model)
         options = Options(self.workers, self.batch_size, self.timeout_s, self.retry, _device(self.device))
         with _Progress() as progress:
             tally = score_folder(product, self.source, self.out, options, progress=progress)
@@ -70,13 +75,6 @@ class Score:
             raise MedcnnError("device is auto, cpu or cuda")
         if not self.source.exists():
             raise MedcnnError("nothing is at SOURCE: give a folder of images, or one image")
-
-    def _model_path(self) -> Path:
-        if not self.model.startswith(("runs:/", "models:/")):
-            return Path(self.model)
-        from medcnn.tracking.models import fetch
-
-        return fetch(self.model)
 
 
 class _Progress:
@@ -100,7 +98,9 @@ class _Progress:
         elif time.monotonic() >= self._next:
             self._next = time.monotonic() + _EVERY_S
             counts = ", ".join(f"{count} {state}" for state, count in _states(tally).items())
-            print(f"{tally.done} of {tally.found} files: {counts}; {tally.rate:.1f} a second", file=sys.stderr, flush=True)
+            print(
+                f"{tally.done} of {tally.found} files: {counts}; {tally.rate:.1f} a second", file=sys.stderr, flush=True
+            )
 
     def __enter__(self) -> "_Progress":
         return self
@@ -118,7 +118,9 @@ def _report(tally: "Tally") -> str:
     lines = [f"{tally.found} files found: {states}"]
     lines += [f"  {count:>7} {reason}" for reason, count in sorted(tally.reasons.items())]
     if tally.done_now:
-        lines.append(f"{tally.done_now} of them now, in {tally.seconds:.1f} s ({tally.rate:.1f} a second once under way)")
+        lines.append(
+            f"{tally.done_now} of them now, in {tally.seconds:.1f} s ({tally.rate:.1f} a second once under way)"
+        )
     else:
         lines.append("nothing was new or had changed since the last start")
     lines.append("OUT holds findings.csv, findings.parquet, skipped.csv and summary.json")

@@ -176,9 +176,7 @@ def _locked(out: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise MedcnnError(
-            "another medcnn score is at work in this OUT: wait for it, or give another OUT"
-        ) from None
+        raise MedcnnError("another medcnn score is at work in this OUT: wait for it, or give another OUT") from None
     return lock
 
 
@@ -194,6 +192,14 @@ def _from_columns(columns: tuple[object, ...]) -> Row:
     assert isinstance(size, int)
     assert isinstance(mtime_ns, int)
     return Row(
-        name, Stamp(size, mtime_ns), str(state), str(reason), str(sentence), str(study), str(series), str(sop),
-        tuple(filter(None, str(flags).split(";"))), tuple(json.loads(str(probabilities))),
+        name,
+        Stamp(size, mtime_ns),
+        str(state),
+        str(reason),
+        str(sentence),
+        str(study),
+        str(series),
+        str(sop),
+        tuple(filter(None, str(flags).split(";"))),
+        tuple(json.loads(str(probabilities))),
     )

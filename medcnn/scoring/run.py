@@ -53,7 +53,7 @@ def score_folder(
     product: "Product",
     source: Path,
     out: Path,
-    options: Options = Options(),  # noqa: B008  # frozen
+    options: Options = Options(),
     read: Reader = read_film,
     progress: Progress = lambda tally: None,
 ) -> Tally:

@@ -185,7 +185,7 @@ def test_two_at_once_are_refused(product: Product, cohort: Path, tmp_path: Path)
 
 def test_another_model_or_another_source_is_refused(product: Product, cohort: Path, tmp_path: Path) -> None:
     score_folder(product, cohort, tmp_path / "out", FEW)
-    with pytest.raises(MedcnnError, match="another model.*fresh OUT"):
+    with pytest.raises(MedcnnError, match=r"another model.*fresh OUT"):
         score_folder(make_product(classes=("normal", "nodule")), cohort, tmp_path / "out", FEW)
     with pytest.raises(MedcnnError, match="another source"):
         score_folder(product, cohort / "patient 0", tmp_path / "out", FEW)
@@ -295,7 +295,7 @@ def test_pydicoms_own_files_are_all_accounted_for(product: Product, tmp_path: Pa
     (source / "pydicom").symlink_to(Path(pydicom.data.__file__).parent, target_is_directory=True)
     (source / "pydicom-data").symlink_to(Path(data_store.__file__).parent, target_is_directory=True)
     tally = score_folder(product, source, tmp_path / "out", Options(2, 4, timeout_s=120))
-    listed = [path for path in list_files(source, source, tmp_path / "out")]
+    listed = list(list_files(source, source, tmp_path / "out"))
     rows = pd.read_csv(tmp_path / "out" / "skipped.csv")
     assert tally.found == len(listed) == sum(tally.states.values()) == len(findings(tmp_path / "out")) + len(rows)
     assert tally.found > 150

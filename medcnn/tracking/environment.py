@@ -1,7 +1,7 @@
-"""Imported before mlflow wherever that is imported: MLflow reads these while it is being imported.
+"""Imported before mlflow wherever that is imported: how MLflow behaves in a hospital.
 
-A hospital's tool reports its use to nobody, does not copy the project files of whatever folder it runs in into a model,
-and says no more than a user wants to read. Whoever set one of them otherwise keeps it.
+It reports its use to nobody, does not copy the project files of whatever folder it runs in into a model, and says no
+more than a user wants to read. Whoever set one of these otherwise keeps it.
 """
 
 import logging
@@ -15,5 +15,10 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
+from mlflow.telemetry import set_telemetry_client  # noqa: E402
+
+# MONAI imports MLflow, so it may have read its settings long before this: read them again.
+set_telemetry_client()
+logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"])
 # Fifty migrations of a fresh database are not news.
 logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -73,11 +73,11 @@ def _say_fit(cli: "MedcnnCLI", best: Path) -> None:
     print(f"           medcnn score {model} FOLDER OUT")
 
 
-def finish_test(cli: "MedcnnCLI") -> None:
-    """Say the test figures and where they went."""
+def say_figures(cli: "MedcnnCLI", stage: str) -> None:
+    """Say the figures of an evaluation and where they went."""
     if cli.trainer.is_global_zero:
         run_id = getattr(cli.trainer.logger, "run_id", None)
-        print("\n".join(["", *_figures(cli, "test"), f"run        {run_id or 'not tracked'}; medcnn ui opens it"]))
+        print("\n".join(["", *_figures(cli, stage), f"run        {run_id or 'not tracked'}; medcnn ui opens it"]))
 
 
 def finish_predict(cli: "MedcnnCLI") -> None:

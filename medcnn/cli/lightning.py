@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, Mode
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from medcnn.cli.allowed import check_class_paths, guard_yaml
-from medcnn.cli.finish import finish_fit, finish_predict, finish_test
+from medcnn.cli.finish import finish_fit, finish_predict, say_figures
 from medcnn.cli.models import resolve_model
 from medcnn.data.module import CaseDataModule
 from medcnn.errors import ConfigError
@@ -46,11 +46,12 @@ CALLBACKS: dict[str, tuple[type[pl.Callback], dict[str, Any]]] = {
             "monitor": "val/auroc",
             "mode": "max",
             "filename": "best",
-            "save_last": True,
             "auto_insert_metric_name": False,
             "enable_version_counter": False,
         },
     ),
+    # Of its own: Lightning's save_last writes only when a new best is found, and training goes on from the last epoch.
+    "last": (ModelCheckpoint, {"filename": "last", "save_on_train_epoch_end": True, "enable_version_counter": False}),
     "early_stopping": (EarlyStopping, {"monitor": "val/auroc", "mode": "max", "patience": 15, "check_finite": False}),
     "learning_rate": (LearningRateMonitor, {"logging_interval": "epoch"}),
     "average": (ExponentialAverage, {}),
@@ -142,23 +143,31 @@ class MedcnnCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Keep the checkpoints of a run in a folder of its own."""
-        checkpoint = self.trainer.checkpoint_callback
-        if isinstance(checkpoint, ModelCheckpoint) and checkpoint.dirpath is None:
-            run_id = getattr(self.trainer.logger, "run_id", None) if self.trainer.is_global_zero else None
-            checkpoint.dirpath = str(Path("checkpoints", run_id or "untracked").absolute())
-        self.model.run_id = getattr(self.trainer.logger, "run_id", None)
+        self.model.run_id = getattr(self.trainer.logger, "run_id", None) or ""
+        for checkpoint in self.trainer.checkpoint_callbacks:
+            if isinstance(checkpoint, ModelCheckpoint) and checkpoint.dirpath is None:
+                # Relative: the checkpoint keeps this path, and an absolute one names the user.
+                checkpoint.dirpath = str(Path("checkpoints", self.model.run_id or "untracked"))
+
+    def validate(self, **kwargs: Any) -> None:
+        """Lightning's without its table: ours is shorter and names what a clinician reads."""
+        self.trainer.validate(**kwargs | {"verbose": False})
 
     def test(self, **kwargs: Any) -> None:
-        """Lightning's test without its table: ours is shorter and names what a clinician reads."""
+        """Lightning's without its table."""
         self.trainer.test(**kwargs | {"verbose": False})
 
     def after_fit(self) -> None:
         """Store the model and say what comes next."""
         finish_fit(self)
 
+    def after_validate(self) -> None:
+        """Say the figures."""
+        say_figures(self, "val")
+
     def after_test(self) -> None:
         """Say the figures."""
-        finish_test(self)
+        say_figures(self, "test")
 
     def after_predict(self) -> None:
         """Write the table."""

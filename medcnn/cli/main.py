@@ -62,17 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 2 a mistake of the user, 3 some files not scored.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(_usage())
-        return 0 if words else 2
-    if words[0] == "--version":
-        print(f"medcnn {__version__}")
-        return 0
-    if words[0] not in VERBS:
-        print(f"medcnn: there is no verb '{words[0]}'; there are {', '.join(VERBS)}", file=sys.stderr)
-        return 2
     try:
-        return _call(words[0], words[1:])
+        return _answer(words)
     except MedcnnError as error:
         print(f"medcnn {words[0]}: {error}", file=sys.stderr)
         return 2
@@ -83,6 +74,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"medcnn {words[0]}: stopped", file=sys.stderr)
         return 130
+
+
+def _answer(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_usage(), flush=True)
+        return 0 if words else 2
+    if words[0] == "--version":
+        print(f"medcnn {__version__}")
+        return 0
+    if words[0] not in VERBS:
+        print(f"medcnn: there is no verb '{words[0]}'; there are {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    return _call(words[0], words[1:])
 
 
 def run() -> None:

@@ -81,6 +81,7 @@ class ClassificationTask(pl.LightningModule):
         # NaN stays NaN. "disable" would say the same, but makes torchmetrics 1.9 forget the weights.
         self._train_loss = MeanMetric(nan_strategy=float("nan"))
         self._steps: list[tuple[Tensor, Tensor]] = []
+        self._seed = 0
         if hasattr(self.loss, "set_counts"):
             # Gives the buffers their final shape, so that a state can be loaded before the data is there.
             count: Any = self.loss.set_counts
@@ -96,6 +97,7 @@ class ClassificationTask(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Tell the loss the training split's counts; a resumed training keeps the weights it began with."""
+        self._seed = torch.initial_seed()
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "describe"):
             self.data_digest = str(data.describe().get("digest", ""))
@@ -108,6 +110,10 @@ class ClassificationTask(pl.LightningModule):
                 f"the loss wants {self.loss.rule!r} weights, and {type(data).__name__} has no class_counts; "
                 "give a list of weights"
             )
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the chance inside the net (dropout) anew: a resumed epoch draws what an uninterrupted one does."""
+        torch.manual_seed(self._seed + 1_000_003 * (self.current_epoch + 1) + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch. Nothing is logged here: a log call costs more than all else around the net."""

@@ -1,0 +1,220 @@
+"""``fit``, ``validate``, ``test`` and ``predict`` as they are typed, on a small phantom cohort."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from mlflow.tracking import MlflowClient
+
+from medcnn.cli.configs import configs_folder
+from medcnn.cli.main import main
+from medcnn.tasks.archive import read_checkpoint
+from medcnn.tasks.checkpoint import open_product
+
+TINY = {
+    "seed_everything": 3,
+    "trainer": {
+        "accelerator": "cpu",
+        "devices": 1,
+        "max_epochs": 4,
+        "num_sanity_val_steps": 0,
+        "enable_progress_bar": False,
+        "log_every_n_steps": 1,
+    },
+    "early_stopping": {"patience": 50},
+    "record": {"cases": 2},
+    "data": {
+        "class_path": "medcnn.data.phantom.PhantomDataModule",
+        "init_args": {
+            "patients": 36,
+            "size": 24,
+            "batch_size": 16,
+            "preprocess": [
+                {"class_path": "medcnn.transforms.intensity.PercentileNormalized", "init_args": {"keys": "image"}}
+            ],
+            "augment": {
+                "class_path": "medcnn.transforms.augment.BatchAugment",
+                "init_args": {"translate": 0.1, "noise_std": 0.05},
+            },
+        },
+    },
+    "model": {
+        "class_path": "medcnn.tasks.classification.ClassificationTask",
+        "init_args": {
+            "net": {
+                "class_path": "medcnn.nets.resnet.ResNet",
+                "init_args": {"widths": [4, 8], "depths": [1, 1], "dropout": 0.1},
+            },
+            "loss": {
+                "class_path": "medcnn.losses.weighted_cross_entropy.WeightedCrossEntropy",
+                "init_args": {"weight": "balanced"},
+            },
+            "scheduler": {"class_path": "medcnn.tasks.schedule.CosineWithWarmup"},
+        },
+    },
+}
+
+
+class Place:
+    """A folder with a config and a finished run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.config = folder, folder / "tiny.yaml"
+        self.config.write_text(yaml.safe_dump(TINY))
+        self.code, self.run_id = -1, ""
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(f"sqlite:///{self.folder}/mlflow.db")
+
+    def checkpoint(self, name: str = "best", run_id: str = "") -> Path:
+        return self.folder / "checkpoints" / (run_id or self.run_id) / f"{name}.ckpt"
+
+
+def run_of(text: str) -> str:
+    found = re.search(r"^run +([0-9a-f]{32})", text, re.MULTILINE)
+    assert found, text
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Fitted once, through the verb."""
+    place = Place(tmp_path_factory.mktemp("fit"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place.folder)
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        place.code = main(["fit", "--config", str(place.config), "--register", "tiny"])
+        runs = list((place.folder / "checkpoints").iterdir())
+        place.run_id = runs[0].name
+        yield place
+
+
+def test_fit_leaves_a_finished_run_with_figures_and_its_one_model(place: Place) -> None:
+    assert place.code == 0
+    run = place.client.get_run(place.run_id)
+    assert run.info.status == "FINISHED"
+    assert 0 <= run.data.metrics["val/auroc"] <= 1
+    assert len(place.client.get_metric_history(place.run_id, "train/loss")) == 4
+    version = place.client.get_model_version_by_alias("tiny", "champion")
+    assert version.run_id == place.run_id
+
+
+def test_the_composed_configuration_is_in_the_run_without_a_path(place: Place) -> None:
+    text = Path(place.client.download_artifacts(place.run_id, "config.yaml")).read_text()
+    assert yaml.safe_load(text)["trainer"]["max_epochs"] == 4
+    assert str(place.folder) not in text
+
+
+def test_the_checkpoint_holds_the_decision_and_what_the_data_told_the_model(place: Place) -> None:
+    product = open_product(place.checkpoint())
+    assert product.classes == ("normal", "opacity")
+    assert product.decision is not None
+    assert set(product.decision["thresholds"]) >= {"opacity"}
+    assert product.provenance["run_id"] == place.run_id
+
+
+def test_test_writes_into_the_run_that_made_the_checkpoint(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["test", "--config", str(place.config), "--ckpt_path", f"runs:/{place.run_id}"]
+    assert main(words) == 0
+    shown = float(re.search(r"test/auroc +([0-9.]+)", capsys.readouterr().out)[1])
+    run = place.client.get_run(place.run_id)
+    assert run.data.metrics["test/auroc"] == pytest.approx(shown, abs=1e-4)
+    assert run.info.status == "FINISHED"
+    assert len(place.client.search_runs([run.info.experiment_id])) == 1
+
+
+def test_a_file_a_run_and_a_registered_model_are_the_same_model(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [str(place.checkpoint()), f"runs:/{place.run_id}", "models:/tiny@champion"]
+    figures = []
+    for name in names:
+        assert main(["validate", "--config", str(place.config), "--trainer.logger", "false", "--ckpt_path", name]) == 0
+        figures.append(re.findall(r"val/\w+ +[0-9.]+", capsys.readouterr().out))
+    assert figures[0]
+    assert figures[0] == figures[1] == figures[2]
+
+
+def test_predict_writes_a_row_for_each_case(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    out = place.folder / "predicted.csv"
+    words = ["predict", "--config", str(place.config), "--ckpt_path", f"runs:/{place.run_id}", "--out", str(out)]
+    assert main(words) == 0
+    table = pd.read_csv(out)
+    assert str(len(table)) in capsys.readouterr().out
+    assert table["case"].is_unique
+    assert (table[["normal", "opacity"]].sum(axis=1) - 1).abs().max() < 1e-5
+    assert set(table["call"]) <= {"normal", "opacity"}
+
+
+def test_a_resumed_fit_ends_with_the_weights_of_an_uninterrupted_one(place: Place) -> None:
+    start = ["fit", "--config", str(place.config), "--model.init_args.scheduler", "null", "--trainer.max_epochs"]
+
+    def fit(epochs: int, *words: str) -> str:
+        before = set((place.folder / "checkpoints").iterdir())
+        assert main([*start, str(epochs), *words]) == 0
+        return next((run.name for run in set((place.folder / "checkpoints").iterdir()) - before), "")
+
+    whole, half = fit(3), fit(1)
+    assert fit(3, "--ckpt_path", f"runs:/{half}") == ""
+    resumed, uninterrupted = (read_checkpoint(place.checkpoint("last", run)) for run in (half, whole))
+    assert resumed["global_step"] == uninterrupted["global_step"]
+    for part in ("state_dict", "current_model_state"):
+        assert all(torch.equal(resumed[part][name], value) for name, value in uninterrupted[part].items())
+    assert len(place.client.get_metric_history(half, "train/loss")) == 3
+    assert place.client.get_run(half).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--trainer.epochs", "2"], "trainer.epochs"),
+        (["--model.init_args.net.init_args.width", "3"], "width"),
+        (["--model", "medcnn.tasks.classification.NoSuchTask"], "NoSuchTask"),
+        (["--data.init_args.batch_size", "many"], "batch_size"),
+        (["--config", "gone.yaml"], "gone.yaml"),
+        (["--ckpt_path", "gone.ckpt"], "gone.ckpt"),
+    ],
+)
+def test_what_does_not_parse_is_one_line_and_code_2(
+    place: Place, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "--config", str(place.config), *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["validate", "test", "predict"])
+def test_judging_needs_a_model(place: Place, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([verb, "--config", str(place.config)]) == 2
+    assert "--ckpt_path" in capsys.readouterr().err
+
+
+def test_a_model_of_other_classes_is_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    images = torch.zeros(8, 24, 24, dtype=torch.uint8).numpy()
+    labels = torch.tensor([[0], [1]] * 4).numpy()
+    parts = {f"{s}_images": images + i for i, s in enumerate(("train", "val", "test"))}
+    np.savez("pneumoniamnist.npz", **parts, **{f"{s}_labels": labels for s in ("train", "val", "test")})
+    data = ["--data", "medcnn.data.medmnist.MedMnistDataModule", "--data.init_args.source", "pneumoniamnist.npz"]
+    words = ["test", "--config", str(place.config), *data, "--ckpt_path", f"runs:/{place.run_id}"]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert "opacity" in error
+    assert "pneumonia" in error
+
+
+@pytest.mark.parametrize("experiment", sorted((configs_folder() / "experiment").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_experiment_is_whole(experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", "--config", str(experiment), "--print_config"])
+    assert ended.value.code == 0
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["model"]["init_args"]["net"]["class_path"].startswith(("medcnn.", "monai."))
+    assert "Unable to serialize" not in str(config)

@@ -10,6 +10,7 @@ import torch
 
 from medcnn.tasks.checkpoint import Product
 from medcnn.tasks.decision import Decision
+from medcnn.tracking.logger import RunLogger
 from medcnn.tracking.models import log_product
 from medcnn.tracking.record import RunRecord
 
@@ -52,7 +53,7 @@ def finish_fit(cli: "MedcnnCLI") -> None:
 
 def _log_model(cli: "MedcnnCLI", best: Path) -> None:
     logger, record = cli.trainer.logger, _record(cli)
-    if logger is None:
+    if not isinstance(logger, RunLogger):
         return
     if record is not None:
         record.log_decision(cli.trainer, cli.model)

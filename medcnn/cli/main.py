@@ -61,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 2 a mistake of the user, 3 some files not scored.
     """
+    # Before anything imports MLflow (MONAI does): nothing here phones home.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         return _answer(words)

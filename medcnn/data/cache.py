@@ -78,7 +78,9 @@ def prepare(images: Images, preprocess: Sequence[Any], spec: Any, plan: CachePla
     """
     entry = None if plan.folder is None or spec is None else plan.folder / cache_key(images, spec, plan.store)
     if entry is not None and (entry / "index.json").is_file():
-        return _open(entry, plan)
+        found = _open(entry, plan)
+        report_excluded(found.excluded, len(images), plan.allow_unreadable)
+        return found
     writer = _Writer(images, plan, entry)
     with contextlib.closing(writer):
         for result in ready_all(images, preprocess, plan.workers):
@@ -181,7 +183,6 @@ def _open(entry: Path, plan: CachePlan) -> Prepared:
     # Copy-on-write pages: torch wants writable memory, and nobody may write into the file.
     values = np.load(path, mmap_mode=None if fits else "c", allow_pickle=False)[: len(index["rows"])]
     excluded = {int(row): reason for row, reason in index["excluded"].items()}
-    report_excluded(excluded, len(index["rows"]) + len(excluded), plan.allow_unreadable)
     flags = [tuple(each) for each in index["flags"]]
     return Prepared(torch.from_numpy(values), index["rows"], index["contents"], flags, excluded)
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,10 @@ class CaseDataModule(pl.LightningDataModule):
         on_device: bool = False,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore=LOCAL, logger=False)
+        with warnings.catch_warnings():
+            # Lightning would rather not store modules; what is stored here is how to build them.
+            warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`")
+            self.save_hyperparameters(ignore=LOCAL, logger=False)
         self.preprocess, self.augment = list(preprocess or []), augment
         self.batch_size, self.fractions, self.seed = batch_size, (fractions[0], fractions[1]), seed
         self.on_leak, self.on_device = on_leak, on_device

@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 NEIGHBORS = 8
 FEATURES = 64
 SHIFT = 6  # cells of the 64 x 64 thumbnail, on each side: 9 % of the image
-LEAST_PAIRS = 200
+LEAST_FILMS = 100
 _BLOCK = 512
 
 
@@ -57,16 +57,18 @@ def find_near_copies(
         false_pairs: Expected number of pairs of different patients above the threshold, in the whole cohort.
     """
     count = len(thumbnails)
-    pairs = _neighbors(_features(thumbnails)) if count > 1 else np.empty((0, 2), dtype=int)
+    if count < 2:
+        return NearCopies(np.empty((0, 2), dtype=int), np.empty(0), None, false_pairs, 0, 0)
+    pairs = _neighbors(_features(thumbnails))
     content = np.unique(np.asarray(contents), return_inverse=True)[1]
     pairs = pairs[content[pairs[:, 0]] != content[pairs[:, 1]]]
     scores = _agreement(_details(thumbnails), pairs)
     order = np.argsort(-scores, kind="stable")
     pairs, scores = pairs[order], scores[order]
     whose = np.unique(np.asarray([str(patient) for patient in patients]), return_inverse=True)[1]
-    strangers = scores[whose[pairs[:, 0]] != whose[pairs[:, 1]]]
-    threshold = _threshold(strangers, false_pairs)
-    return NearCopies(pairs, scores, threshold, false_pairs, count * (count - 1) // 2, len(strangers))
+    strangers = whose[pairs[:, 0]] != whose[pairs[:, 1]]
+    threshold = _threshold(_second_best(pairs[strangers], scores[strangers], count), false_pairs)
+    return NearCopies(pairs, scores, threshold, false_pairs, count * (count - 1) // 2, int(strangers.sum()))
 
 
 def _features(thumbnails: np.ndarray) -> np.ndarray:
@@ -120,20 +122,36 @@ def _agreement(details: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return np.concatenate(scores)
 
 
-def _threshold(strangers: np.ndarray, false_pairs: float) -> float | None:
-    """Score that ``false_pairs`` of these pairs would exceed, were all of them what they seem.
+def _second_best(pairs: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
+    """Each film's second highest score; -1 where it has fewer than two."""
+    film, score = np.concatenate([pairs[:, 0], pairs[:, 1]]), np.concatenate([scores, scores])
+    order = np.lexsort((-score, film))
+    film, score = film[order], score[order]
+    place = np.arange(len(film)) - np.searchsorted(film, film)
+    second = np.full(count, -1.0)
+    second[film[place == 1]] = score[place == 1]
+    return second
 
-    The tail between the highest 10 % and 0.5 % is continued as an exponential: heavier than what is seen beyond it, so
-    the count is a bound; and a few real copies at the very top, under two patients' names, do not move it.
+
+def _threshold(second: np.ndarray, false_pairs: float) -> float | None:
+    """Score above which ``false_pairs`` pairs of strangers are expected, from each film's second best stranger.
+
+    The best may be a copy under another patient's name, so it has no say: films may have a copy each and the threshold
+    stays. If strangers above a score fall on films by chance, ``rate`` of them on each, the second best exceeds it with
+    probability 1 - exp(-rate) (1 + rate); films that attract more than others make the rate come out too high, never
+    too low. Beyond what is seen the rate is continued as an exponential, heavier than tails of this kind are.
     """
-    if len(strangers) < LEAST_PAIRS:
+    if len(second) < LEAST_FILMS:
         return None
-    falling = np.sort(strangers.astype(np.float64))[::-1]
-    shares = np.geomspace(0.005, 0.1, 20)
-    slope, offset = np.polyfit(falling[(shares * len(falling)).astype(int)], np.log(shares), 1)
-    if slope >= 0:
+    shares = np.geomspace(max(0.005, 3 / len(second)), 0.2, 20)
+    rates = np.geomspace(1e-4, 10, 4000)
+    rate = np.interp(shares, 1 - np.exp(-rates) * (1 + rates), rates)
+    scores = np.sort(second)[::-1][(shares * len(second)).astype(int)]
+    if scores[-1] < 0 or scores[0] <= scores[-1]:
         return None
-    return float(min((np.log(false_pairs / len(falling)) - offset) / slope, 1.0))
+    slope, offset = np.polyfit(scores, np.log(rate), 1)
+    # A pair falls on two films.
+    return float(min((np.log(2 * false_pairs / len(second)) - offset) / slope, 1.0))
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -210,8 +210,11 @@ def test_a_model_of_other_classes_is_refused(place: Place, capsys: pytest.Captur
     assert "pneumonia" in error
 
 
-@pytest.mark.parametrize("experiment", sorted((configs_folder() / "experiment").glob("*.yaml")), ids=lambda p: p.stem)
-def test_every_shipped_experiment_is_whole(experiment: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+EXPERIMENTS = sorted((configs_folder() / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_shipped_experiment_is_whole(experiment: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["fit", "--config", str(experiment), "--print_config"])
     assert ended.value.code == 0

@@ -67,8 +67,9 @@ def find_near_copies(
     pairs, scores = pairs[order], scores[order]
     whose = np.unique(np.asarray([str(patient) for patient in patients]), return_inverse=True)[1]
     strangers = whose[pairs[:, 0]] != whose[pairs[:, 1]]
-    threshold = _threshold(_second_best(pairs[strangers], scores[strangers], count), false_pairs)
-    return NearCopies(pairs, scores, threshold, false_pairs, count * (count - 1) // 2, int(strangers.sum()))
+    null = _without_suspects(pairs[strangers], scores[strangers], count)
+    threshold = _threshold(null, false_pairs) if count >= LEAST_FILMS and len(null) else None
+    return NearCopies(pairs, scores, threshold, false_pairs, count * (count - 1) // 2, len(null))
 
 
 def _features(thumbnails: np.ndarray) -> np.ndarray:
@@ -122,36 +123,37 @@ def _agreement(details: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     return np.concatenate(scores)
 
 
-def _second_best(pairs: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
-    """Each film's second highest score; -1 where it has fewer than two."""
+def _without_suspects(pairs: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
+    """Scores of the pairs that do not stand out from all other pairs of both their films.
+
+    A real copy under another patient's name stands far above every other neighbor of the film; it must not raise the
+    threshold that is to find it. What is left out lies at the very top, above the part that the threshold is fitted to.
+    """
+    best, second = np.full(count, -1.0), np.full(count, -1.0)
     film, score = np.concatenate([pairs[:, 0], pairs[:, 1]]), np.concatenate([scores, scores])
     order = np.lexsort((-score, film))
     film, score = film[order], score[order]
     place = np.arange(len(film)) - np.searchsorted(film, film)
-    second = np.full(count, -1.0)
-    second[film[place == 1]] = score[place == 1]
-    return second
+    best[film[place == 0]], second[film[place == 1]] = score[place == 0], score[place == 1]
+    gaps = (best - second)[second >= 0]
+    limit = 4 * np.median(gaps) if len(gaps) else np.inf
+    ahead = scores - np.maximum(second[pairs[:, 0]], second[pairs[:, 1]])
+    return scores[ahead <= limit]
 
 
-def _threshold(second: np.ndarray, false_pairs: float) -> float | None:
-    """Score above which ``false_pairs`` pairs of strangers are expected, from each film's second best stranger.
+def _threshold(strangers: np.ndarray, false_pairs: float) -> float | None:
+    """Score that ``false_pairs`` of these pairs would exceed, were all of them what they seem.
 
-    The best may be a copy under another patient's name, so it has no say: films may have a copy each and the threshold
-    stays. If strangers above a score fall on films by chance, ``rate`` of them on each, the second best exceeds it with
-    probability 1 - exp(-rate) (1 + rate); films that attract more than others make the rate come out too high, never
-    too low. Beyond what is seen the rate is continued as an exponential, heavier than tails of this kind are.
+    The tail between the highest 10 % and 0.5 % is continued as an exponential: heavier than tails of this kind are, so
+    the count is a bound.
     """
-    if len(second) < LEAST_FILMS:
+    falling = np.sort(strangers.astype(np.float64))[::-1]
+    shares = np.geomspace(0.005, 0.1, 20)
+    scores = falling[(shares * len(falling)).astype(int)]
+    if scores[0] <= scores[-1]:
         return None
-    shares = np.geomspace(max(0.005, 3 / len(second)), 0.2, 20)
-    rates = np.geomspace(1e-4, 10, 4000)
-    rate = np.interp(shares, 1 - np.exp(-rates) * (1 + rates), rates)
-    scores = np.sort(second)[::-1][(shares * len(second)).astype(int)]
-    if scores[-1] < 0 or scores[0] <= scores[-1]:
-        return None
-    slope, offset = np.polyfit(scores, np.log(rate), 1)
-    # A pair falls on two films.
-    return float(min((np.log(2 * false_pairs / len(second)) - offset) / slope, 1.0))
+    slope, offset = np.polyfit(scores, np.log(shares), 1)
+    return float(min((np.log(false_pairs / len(falling)) - offset) / slope, 1.0))
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ REQUIRED: dict[str, Any] = {
     "width": 6.0,
     "value": 1.0,
     "percent": 60.0,
+    "spatial_size": 30,
 }
 PLAIN = {str, int, float, bool, type(None)}
 MARK = {2: (9, 14), 3: (6, 9, 7)}
@@ -40,6 +41,8 @@ def transforms() -> Iterator[type[MapTransform]]:
 
 
 TRANSFORMS = sorted(transforms(), key=lambda found: found.__name__)
+# What changes the grid has an affine of its own, which its own test holds to the corners of the image.
+ON_THE_SAME_GRID = [found for found in TRANSFORMS if found.__name__ != "AreaResized"]
 every_transform = pytest.mark.parametrize("transform", TRANSFORMS, ids=lambda found: found.__name__)
 every_dimension = pytest.mark.parametrize("dimension", [2, 3])
 
@@ -83,10 +86,11 @@ def test_a_marked_voxel_keeps_its_place_in_the_patient(
 ) -> None:
     expected = oblique_affine.numpy() @ [*MARK[dimension], *[0] * (3 - dimension), 1]
     found = position_of_the_mark(run(transform, marked(dimension, oblique_affine)))
-    assert np.allclose(found, expected, atol=0.01)
+    # A resized image knows a place to a part of its pixel; the grid here is as fine as the old one or finer.
+    assert np.allclose(found, expected, atol=0.01 if transform in ON_THE_SAME_GRID else 0.5)
 
 
-@every_transform
+@pytest.mark.parametrize("transform", ON_THE_SAME_GRID, ids=lambda found: found.__name__)
 @every_dimension
 def test_the_affine_stays_and_the_result_is_contiguous(
     transform: type[MapTransform], dimension: int, oblique_affine: torch.Tensor

@@ -5,8 +5,6 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO ?= demo
 
-# One thread a process: two test workers on two cores, and the same sums on every machine.
-export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Nothing here may phone home or draw a bar into a log.
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -32,6 +30,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## a phantom chest cohort as DICOM, from fit to findings, into demo/
 	$(BIN)/medcnn demo --folder $(DEMO)
 
+# One thread a process: as many test workers as cores share them, and sums are the same on every machine.
+test: export OMP_NUM_THREADS ?= 1
 test: $(STAMP) ## run every test that can run here
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 

@@ -31,6 +31,14 @@ class ExponentialAverage(WeightAveraging):
         self._updates = 0
         self._pairs: tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]] | None = None
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Copy the model alone: with its trainer would go the whole cohort, and other processes, which do not copy."""
+        pl_module.trainer = None
+        try:
+            super().setup(trainer, pl_module, stage)
+        finally:
+            pl_module.trainer = trainer
+
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """Whether this optimizer step, counted from 0, moves the average."""
         return step_idx is not None and step_idx % self.every == 0

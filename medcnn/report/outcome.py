@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medcnn.metrics.curves import precision_recall_curve, roc_curve
+from medcnn.metrics.ranking import auroc, average_precision
+
 Array = NDArray[np.float64]
 UNKNOWN = "unknown"
 
@@ -117,28 +120,24 @@ class Outcome:
 
 def roc_of(finding: Finding) -> Curve:
     """Sensitivity over 1 - specificity at every distinct score; equal scores move together."""
-    hits, called, scores = _called_at_each_score(finding)
+    points = roc_curve(finding.scores, finding.positive)
     positives, negatives = _sides(finding)
-    x, y = _share(called - hits, negatives), _share(hits, positives)
     above = finding.scores >= finding.threshold
-    point = (
-        float(_share(np.float64((above & ~finding.positive).sum()), negatives)),
-        float(_share(np.float64((above & finding.positive).sum()), positives)),
-    )
-    area = float(np.trapezoid(y, x)) if positives and negatives else float("nan")
-    return Curve(finding.name, x, y, scores, area, _known(point, finding), positives, negatives)
+    point = (_share((above & ~finding.positive).sum(), negatives), _share((above & finding.positive).sum(), positives))
+    area = auroc(finding.scores, finding.positive)
+    return Curve(finding.name, *points, area, _known(point, finding), positives, negatives)
 
 
 def precision_recall_of(finding: Finding) -> Curve:
     """Positive predictive value over sensitivity at every distinct score; the area is the average precision."""
-    hits, called, scores = _called_at_each_score(finding)
-    positives, negatives = _sides(finding)
-    recall, precision = _share(hits[1:], positives), hits[1:] / called[1:]
+    points = precision_recall_curve(finding.scores, finding.positive)
     above = finding.scores >= finding.threshold
     found = (above & finding.positive).sum()
-    point = (float(_share(np.float64(found), positives)), float(_share(np.float64(found), int(above.sum()))))
-    area = float(np.sum(np.diff(recall, prepend=0.0) * precision)) if positives else float("nan")
-    return Curve(finding.name, recall, precision, scores[1:], area, _known(point, finding), positives, negatives)
+    point = (_share(found, _sides(finding)[0]), _share(found, int(above.sum())))
+    area = average_precision(finding.scores, finding.positive)
+    # The point that calls nothing has no predictive value.
+    x, y, threshold = (part[1:] for part in points)
+    return Curve(finding.name, x, y, threshold, area, _known(point, finding), *_sides(finding))
 
 
 def reliability_of(finding: Finding, bins: int = 10) -> pd.DataFrame:
@@ -186,21 +185,12 @@ def _called_wrongly(outcome: Outcome) -> NDArray[np.bool_]:
     return (differs & ~np.isnan(outcome.labels)).any(axis=1)
 
 
-def _called_at_each_score(finding: Finding) -> tuple[Array, Array, Array]:
-    """Positives called, cases called, and the score, at each distinct score downwards, from nothing called."""
-    order = np.argsort(-finding.scores, kind="stable")
-    scores = finding.scores[order]
-    last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)) if len(scores) else np.zeros(0, dtype=int)
-    hits = np.cumsum(finding.positive[order])[last]
-    return np.append(0.0, hits), np.append(0.0, last + 1.0), np.append(np.inf, scores[last])
-
-
 def _sides(finding: Finding) -> tuple[int, int]:
     return int(finding.positive.sum()), int((~finding.positive).sum())
 
 
-def _share(part: Array | np.float64, whole: int) -> Array:
-    return np.asarray(part / whole if whole else np.full_like(part, np.nan))
+def _share(part: float, whole: int) -> float:
+    return float(part) / whole if whole else float("nan")
 
 
 def _known(point: tuple[float, float], finding: Finding) -> tuple[float, float] | None:

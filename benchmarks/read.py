@@ -19,7 +19,7 @@ import pydicom
 from pydicom.pixels import apply_voi_lut
 
 from medcnn.io.dicom_write import write_film
-from medcnn.io.film import read_film
+from medcnn.io.read import read_film
 
 CASES: list[tuple[str, str, dict[str, object]]] = [
     ("uncompressed", "1.2.840.10008.1.2.1", {}),

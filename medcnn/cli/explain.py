@@ -36,7 +36,7 @@ class Explain:
         # What these import takes seconds, and --help has no use for it.
         from medcnn.cli.explanation import explain_film
         from medcnn.cli.models import resolve_model
-        from medcnn.io.film import read_film
+        from medcnn.io.read import read_film
         from medcnn.scoring.scorer import Scorer
 
         film = read_film(self.image)  # before the model, which may have to be fetched

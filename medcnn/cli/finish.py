@@ -3,10 +3,10 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
+from pytorch_lightning.cli import LightningCLI
 
 from medcnn.tasks.checkpoint import Product
 from medcnn.tasks.decision import Decision
@@ -14,30 +14,31 @@ from medcnn.tracking.logger import RunLogger
 from medcnn.tracking.models import log_product
 from medcnn.tracking.record import RunRecord
 
-if TYPE_CHECKING:
-    from medcnn.cli.lightning import MedcnnCLI
-
 HEADLINE = ("auroc", "average_precision", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
 
 
-def _figures(cli: "MedcnnCLI", stage: str) -> list[str]:
+def _figures(cli: LightningCLI, stage: str) -> list[str]:
     values = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
     found = [(name, values[f"{stage}/{name}"]) for name in HEADLINE if f"{stage}/{name}" in values]
     return [f"{stage}/{name:<18} {value:.4f}" for name, value in found]
 
 
-def _config_words(cli: "MedcnnCLI") -> str:
-    words = cli.words
+def _config_words(words: list[str]) -> str:
     named = [i for i, word in enumerate(words) if word in ("-c", "--config") or word.startswith("--data")]
     return " ".join(" ".join(words[i : i + (1 if "=" in words[i] else 2)]) for i in named)
 
 
-def _record(cli: "MedcnnCLI") -> RunRecord | None:
+def _record(cli: LightningCLI) -> RunRecord | None:
     return next((c for c in cli.trainer.callbacks if isinstance(c, RunRecord)), None)  # type: ignore[attr-defined]
 
 
-def finish_fit(cli: "MedcnnCLI") -> None:
-    """Choose the operating point on validation data, store it, log the one best model, and say what comes next."""
+def finish_fit(cli: LightningCLI, words: list[str]) -> None:
+    """Judge the best model once more, log it, and say what comes next.
+
+    Args:
+        cli: After its fit.
+        words: What was typed, for the next command to begin as this one did.
+    """
     trainer, task = cli.trainer, cli.model
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if not best:
@@ -48,10 +49,10 @@ def finish_fit(cli: "MedcnnCLI") -> None:
     trainer.validate(task, datamodule=cli.datamodule, ckpt_path=best, verbose=False, weights_only=True)
     if trainer.is_global_zero:
         _log_model(cli, Path(best))
-        _say_fit(cli, Path(best))
+        _say_fit(cli, Path(best), words)
 
 
-def _log_model(cli: "MedcnnCLI", best: Path) -> None:
+def _log_model(cli: LightningCLI, best: Path) -> None:
     logger, record = cli.trainer.logger, _record(cli)
     if not isinstance(logger, RunLogger):
         return
@@ -63,25 +64,25 @@ def _log_model(cli: "MedcnnCLI", best: Path) -> None:
         log_product(logger, Path(folder), register=options.get("register"), alias=options.get("alias"))
 
 
-def _say_fit(cli: "MedcnnCLI", best: Path) -> None:
+def _say_fit(cli: LightningCLI, best: Path, words: list[str]) -> None:
     run_id = getattr(cli.trainer.logger, "run_id", None)
     shown = best.relative_to(Path.cwd()) if best.is_relative_to(Path.cwd()) else best
     model = f"runs:/{run_id}" if run_id else str(shown)
     print("\n".join(["", f"run        {run_id or 'not tracked'}", f"checkpoint {shown}", *_figures(cli, "val")]))
     for name, threshold in cli.model.decision.thresholds.items():
         print(f"threshold  {threshold:.4f} for {name}, at a sensitivity of {cli.model.target_sensitivity:g} or more")
-    print(f"next       medcnn test {_config_words(cli)} --ckpt_path {model}")
+    print(f"next       medcnn test {_config_words(words)} --ckpt_path {model}")
     print(f"           medcnn score {model} FOLDER OUT")
 
 
-def say_figures(cli: "MedcnnCLI", stage: str) -> None:
+def say_figures(cli: LightningCLI, stage: str) -> None:
     """Say the figures of an evaluation and where they went."""
     if cli.trainer.is_global_zero:
         run_id = getattr(cli.trainer.logger, "run_id", None)
         print("\n".join(["", *_figures(cli, stage), f"run        {run_id or 'not tracked'}; medcnn ui opens it"]))
 
 
-def finish_predict(cli: "MedcnnCLI") -> None:
+def finish_predict(cli: LightningCLI) -> None:
     """Write one row a case: its pseudonym, a probability for each class, and the call."""
     batches = cli.trainer.predict_loop.predictions
     numbers = torch.cat([batch["case"] for batch in batches]).numpy()

@@ -159,7 +159,7 @@ class MedcnnCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Store the model and say what comes next."""
-        finish_fit(self)
+        finish_fit(self, self.words)
 
     def after_validate(self) -> None:
         """Say the figures."""

@@ -8,8 +8,8 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from medcnn.data.audit import Audit
-from medcnn.io.film import read_film
 from medcnn.io.medmnist import SPLITS, read_npz
+from medcnn.io.read import read_film
 
 _SIDE = 192
 _MOST = 24

@@ -10,7 +10,8 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 
 from medcnn.data.content import content_digest
-from medcnn.io.film import as_image, read_film
+from medcnn.io.film import as_image
+from medcnn.io.read import read_film
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from medcnn.data.content import content_digest
 from medcnn.data.workers import cores, in_workers
 from medcnn.errors import ReadError
-from medcnn.io.film import read_film
+from medcnn.io.read import read_film
 
 EDGE = 64
 

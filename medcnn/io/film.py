@@ -1,15 +1,11 @@
-"""One decoded image as it would be displayed, and the reader that gives it."""
+"""One decoded image as it would be displayed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
-from medcnn.errors import ReadError
-from medcnn.io.find import kind_of, refusal
 
 if TYPE_CHECKING:
     from monai.data.meta_tensor import MetaTensor
@@ -37,27 +33,6 @@ class Film:
     sop: str = ""
     modality: str = ""
     flags: tuple[str, ...] = ()
-
-
-def read_film(path: Path) -> Film:
-    """The image in a DICOM, PNG, JPEG or TIFF file.
-
-    Raises:
-        ReadError: With one of ``medcnn.io.find.REASONS``; its message names the file by its name only.
-    """
-    path = Path(path)
-    kind = kind_of(path)
-    if kind == "dicom":
-        from medcnn.io.dicom import read_dicom
-
-        return read_dicom(path)
-    if kind in ("png", "jpeg", "tiff"):
-        from medcnn.io.raster import read_raster
-
-        return read_raster(path)
-    if kind == "npz":
-        raise ReadError("multiframe", f"{path.name}: an npz holds many images; expected a file with one")
-    raise refusal(path)
 
 
 def as_image(film: Film) -> MetaTensor:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from medcnn.errors import MedcnnError
-from medcnn.io.film import read_film
+from medcnn.io.read import read_film
 from medcnn.scoring.findings import shown, write_summary, write_tables
 from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Prepared, Reader, Refusal, film_shape

@@ -32,12 +32,15 @@ class ExponentialAverage(WeightAveraging):
         self._pairs: tuple[list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]] | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Copy the model alone: with its trainer would go the whole cohort, and other processes, which do not copy."""
-        pl_module.trainer = None
-        try:
-            super().setup(trainer, pl_module, stage)
-        finally:
-            pl_module.trainer = trainer
+        """Begin an average of the tensors alone.
+
+        Behind a module stands its trainer, and behind a configured optimizer the whole command: a copy of them would
+        hold the cohort twice, and fail where they hold other processes.
+        """
+        super().setup(trainer, _tensors_of(pl_module), stage)
+        if self._average_model is not None:
+            # The model itself goes to its device later, and would find its average left behind.
+            self._average_model.to(trainer.strategy.root_device)
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """Whether this optimizer step, counted from 0, moves the average."""
@@ -111,6 +114,14 @@ def copy_into(average: nn.Module, current: nn.Module) -> None:
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach() for name, tensor in (*module.named_parameters(), *module.named_buffers())}
+
+
+def _tensors_of(module: nn.Module) -> pl.LightningModule:
+    """The same tensors under the same names, in a module that holds nothing else."""
+    bare = pl.LightningModule()
+    for held in ("_parameters", "_buffers", "_non_persistent_buffers_set", "_modules"):
+        setattr(bare, held, getattr(module, held))
+    return bare
 
 
 def _averaged(callback: WeightAveraging) -> nn.Module:

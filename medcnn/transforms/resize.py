@@ -11,6 +11,7 @@ from torch import Tensor
 
 from medcnn.transforms.carrier import like, pixels_of, stacked
 
+
 def area_mean(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """The mean of ``image`` over the area of each new pixel; edges that cut a pixel weigh it by the part they hold.
 

@@ -78,7 +78,7 @@ def test_the_picture_holds_the_image_the_overlay_and_the_caption(
 
 
 def test_the_probability_is_that_of_scoring(model: Path, film: Path, tmp_path: Path, capsys) -> None:
-    from medcnn.io.film import read_film
+    from medcnn.io.read import read_film
     from medcnn.scoring.scorer import Scorer
 
     assert explain(model, film, "--out", tmp_path, "--finding", "normal") == 0

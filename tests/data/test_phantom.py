@@ -9,8 +9,8 @@ import pytest
 from medcnn.data.phantom import PhantomDataModule, make_phantom_cohort, phantom_films
 from medcnn.data.xray import ChestXrayDataModule
 from medcnn.errors import ReadError
-from medcnn.io.film import read_film
 from medcnn.io.identity import patient_in_dicom
+from medcnn.io.read import read_film
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from medcnn.errors import ReadError
 from medcnn.io.codecs import NATIVE, Layout, decode, installed_codecs
 from medcnn.io.dicom_write import write_film
-from medcnn.io.film import read_film
+from medcnn.io.read import read_film
 
 LOSSLESS = [
     *NATIVE,

@@ -11,8 +11,9 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut
 
 from medcnn.errors import ReadError
 from medcnn.io.dicom_write import write_film
-from medcnn.io.film import Film, read_film
+from medcnn.io.film import Film
 from medcnn.io.find import REASONS, find_files
+from medcnn.io.read import read_film
 
 PYDICOM = Path(pydicom.__file__).parent / "data"
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)

@@ -12,7 +12,8 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
 from medcnn.errors import ReadError
 from medcnn.io.dicom_write import write_film
-from medcnn.io.film import Film, read_film
+from medcnn.io.film import Film
+from medcnn.io.read import read_film
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 SIGNED = RAMP.astype(np.int16) - 2048

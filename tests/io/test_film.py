@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +5,8 @@ import pytest
 import torch
 
 from medcnn.io.dicom_write import write_film
-from medcnn.io.film import Film, as_image, read_film
+from medcnn.io.film import Film, as_image
+from medcnn.io.read import read_film
 
 
 @pytest.mark.parametrize(
@@ -34,22 +33,3 @@ def test_the_affine_carries_the_spacing_of_rows_and_columns(tmp_path: Path) -> N
     image = as_image(read_film(tmp_path / "a.dcm"))
     place = image.affine @ torch.tensor([2.0, 5.0, 0.0, 1.0], dtype=image.affine.dtype)
     assert place.tolist() == pytest.approx([0.6, 3.5, 0.0, 1.0])
-
-
-def test_reading_needs_neither_torch_nor_monai(tmp_path: Path) -> None:
-    write_film(tmp_path / "a.dcm", np.zeros((4, 6), np.uint16))
-    code = (
-        "import sys; from pathlib import Path; from medcnn.io.film import read_film; import medcnn.io.manifest;"
-        f"read_film(Path({str(tmp_path / 'a.dcm')!r}));"
-        "sys.exit(any(name in sys.modules for name in ('torch', 'monai', 'mlflow')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_an_npz_is_not_one_film(tmp_path: Path) -> None:
-    from medcnn.errors import ReadError
-
-    np.savez(tmp_path / "a.npz", x=np.zeros(3))
-    with pytest.raises(ReadError) as caught:
-        read_film(tmp_path / "a.npz")
-    assert caught.value.code == "multiframe"

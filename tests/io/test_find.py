@@ -7,8 +7,8 @@ from PIL import Image
 
 from medcnn.errors import MedcnnError, ReadError
 from medcnn.io.dicom_write import write_film
-from medcnn.io.film import read_film
 from medcnn.io.find import REASONS, find_files, kind_of
+from medcnn.io.read import read_film
 
 FILM = np.arange(48, dtype=np.uint16).reshape(6, 8)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from medcnn.io.film import Film, read_film
+from medcnn.io.film import Film
+from medcnn.io.read import read_film
 
 
 def moody(path: Path) -> Film:

@@ -18,8 +18,8 @@ from scoring_product import film, make_product
 
 from medcnn.errors import CheckpointError, MedcnnError
 from medcnn.io.dicom_write import write_film
-from medcnn.io.film import read_film
 from medcnn.io.find import REASONS
+from medcnn.io.read import read_film
 from medcnn.scoring.run import Options, score_folder
 from medcnn.scoring.scorer import Scorer
 from medcnn.scoring.source import list_files

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from pytorch_lightning.cli import LightningCLI
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 from medcnn.tasks.checkpoint import Product
 from medcnn.tasks.decision import Decision
@@ -82,11 +83,20 @@ def say_figures(cli: LightningCLI, stage: str) -> None:
         print("\n".join(["", *_figures(cli, stage), f"run        {run_id or 'not tracked'}; medcnn ui opens it"]))
 
 
+def _of_all_processes(cli: LightningCLI, part: torch.Tensor) -> torch.Tensor:
+    """The rows of every process on the CPU, in the order of one: each holds its own share of the cases."""
+    if cli.trainer.world_size == 1:
+        return part.cpu()
+    return torch.cat(gather_all_tensors(part.to(cli.trainer.strategy.root_device))).cpu()
+
+
 def finish_predict(cli: LightningCLI) -> None:
     """Write one row a case: its pseudonym, a probability for each class, and the call."""
     batches = cli.trainer.predict_loop.predictions
-    numbers = torch.cat([batch["case"] for batch in batches]).numpy()
-    shares = torch.cat([batch["probabilities"] for batch in batches]).float().cpu()
+    numbers = _of_all_processes(cli, torch.cat([batch["case"] for batch in batches])).numpy()
+    shares = _of_all_processes(cli, torch.cat([batch["probabilities"] for batch in batches]).float())
+    if not cli.trainer.is_global_zero:
+        return
     task, decision = cli.model, cli.model.decision or Decision()
     cases = cli.datamodule.cases.iloc[numbers]
     table = pd.DataFrame({"case": cases["case"].to_numpy()} | dict(zip(task.classes, shares.numpy().T, strict=True)))

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from jsonargparse import ArgumentError
-from jsonargparse.typing import register_type
+from jsonargparse.typing import PositiveInt, register_type
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
@@ -82,6 +83,12 @@ class MedcnnCLI(LightningCLI):
             parser.add_lightning_class_args(callback, key)
             parser.set_defaults({f"{key}.{name}": value for name, value in defaults.items()})
         parser.add_class_arguments(RunLogger, "tracking")
+        parser.add_argument(
+            "--threads",
+            type=PositiveInt | None,
+            default=None,
+            help="CPU threads of a process, torch's choice by default; one is steady where others share the cores.",
+        )
         parser.add_argument("--register", type=str | None, default=None, help="Name to register the best model under.")
         parser.add_argument("--alias", type=str, default="champion", help="Alias the registered version gets.")
         parser.add_argument("--out", type=str | None, default=None, help="Table that predict writes.")
@@ -110,6 +117,12 @@ class MedcnnCLI(LightningCLI):
         else:
             # The weights are put into the model by us: a registered model is a folder, which Lightning cannot open.
             self.product, options["ckpt_path"] = open_product(path), None
+
+    def before_instantiate_classes(self) -> None:
+        """Hold torch to the threads that were asked for."""
+        threads = self.config[self.config.subcommand].get("threads")
+        if threads:
+            torch.set_num_threads(threads)
 
     def instantiate_classes(self) -> None:
         """Build the parts; outside ``fit`` the model comes from its checkpoint, not from the config."""

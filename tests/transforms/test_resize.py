@@ -28,9 +28,7 @@ def by_repetition(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     st.sampled_from([np.uint8, np.int16, np.int32, np.float32]),
     st.integers(0, 99),
 )
-def test_every_size_is_the_mean_over_the_area(
-    axes: list[tuple[int, int]], dtype: type[np.generic], seed: int
-) -> None:
+def test_every_size_is_the_mean_over_the_area(axes: list[tuple[int, int]], dtype: type[np.generic], seed: int) -> None:
     old, new = zip(*axes, strict=True)
     image = np.random.default_rng(seed).integers(0, 250, old).astype(dtype)
     assert np.allclose(area_mean(image, new), by_repetition(image, new), atol=1e-3)

@@ -28,8 +28,10 @@ class Ui:
         # MLflow takes a second to import: --help does without.
         from medcnn.tracking.server import serving
 
-        # Whoever ends this process by a signal ends the server with it.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # Whoever ends this process by a signal ends the server with it. Ctrl-C by name too: a shell that starts the verb
+        # in the background has it ignored.
+        for word in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(word, signal.default_int_handler)
         with serving(self.store, self.port) as (address, process):
             print(f"{address}\nCtrl-C ends it", flush=True)
             try:

@@ -31,7 +31,7 @@ PRODUCT = "product"
 #: What the model needs to run again, at the versions it was made with.
 REQUIREMENTS = ("torch", "monai", "numpy", "safetensors", "mlflow")
 
-# The model as code: nothing in the artefact is unpickled, and nothing is imported before the weights are asked for.
+# The model as code: nothing in the artifact is unpickled, and nothing is imported before the weights are asked for.
 _CODE = '''"""A medcnn model for MLflow: images in, one probability for each class out."""
 
 from pathlib import Path

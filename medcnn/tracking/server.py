@@ -41,7 +41,7 @@ def serving(given: str | None = None, port: int = 5000) -> Iterator[tuple[str, s
 
 
 def _place(uri: str) -> tuple[Path, str]:
-    """The folder to serve from, and the store as seen from there: relative artefacts count from that folder."""
+    """The folder to serve from, and the store as seen from there: relative artifacts count from that folder."""
     if uri.startswith(("http://", "https://")):
         raise TrackingError(f"the store {uri} is a server already: open that address in a browser")
     database = sqlite_file(uri)

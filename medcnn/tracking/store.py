@@ -1,7 +1,7 @@
-"""Where runs are kept: which store, made once for all processes, with artefacts addressed from beside it.
+"""Where runs are kept: which store, made once for all processes, with artifacts addressed from beside it.
 
 MLflow writes the absolute path of the working directory into every experiment and run of a local store. Paths carry
-user and patient names, and a folder that is moved loses its artefacts. Here a local store holds relative locations,
+user and patient names, and a folder that is moved loses its artifacts. Here a local store holds relative locations,
 which the client and ``mlflow server`` both resolve.
 """
 
@@ -29,7 +29,7 @@ _PENDING = "mlflow-artifacts:/pending"
 
 
 class BesideTheStore(LocalArtifactRepository):
-    """Local artefacts whose relative location counts from the folder of the sqlite file, wherever the process runs."""
+    """Local artifacts whose relative location counts from the folder of the sqlite file, wherever the process runs."""
 
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:
         super().__init__(artifact_uri, tracking_uri, registry_uri)
@@ -77,7 +77,7 @@ def open_store(given: str | None = None) -> MlflowClient:
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:
-    """The experiment called ``name``, created if it is not there, with relative artefacts in a local store.
+    """The experiment called ``name``, created if it is not there, with relative artifacts in a local store.
 
     Raises:
         TrackingError: If the experiment lies in MLflow's bin.
@@ -119,7 +119,7 @@ def _create(database: Path) -> None:
 
 
 def _make_relative(database: Path) -> None:
-    """Give experiments that have no place for artefacts one beside the store."""
+    """Give experiments that have no place for artifacts one beside the store."""
     with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
         connection.execute(
             "UPDATE experiments SET artifact_location = ? || '/' || experiment_id WHERE artifact_location LIKE ?",

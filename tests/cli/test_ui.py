@@ -33,7 +33,7 @@ def ask(port: int, path: str, body: object = None) -> bytes:
 
 
 @pytest.mark.slow
-def test_it_shows_a_run_and_its_artefacts_from_any_folder_and_ends_with_ctrl_c(tmp_path: Path, free_port: int) -> None:
+def test_it_shows_a_run_and_its_artifacts_from_any_folder_and_ends_with_ctrl_c(tmp_path: Path, free_port: int) -> None:
     project = tmp_path / "project"
     project.mkdir()
     make = (
@@ -63,7 +63,8 @@ def test_it_shows_a_run_and_its_artefacts_from_any_folder_and_ends_with_ctrl_c(t
         verb.send_signal(signal.SIGINT)
         assert verb.wait(30) == 0
     finally:
-        verb.kill()
+        verb.terminate()  # and with it the server, which a kill would leave behind
+        verb.wait(30)
     for _ in range(50):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", free_port)):

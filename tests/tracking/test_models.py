@@ -58,7 +58,7 @@ def test_a_run_that_logs_again_still_has_exactly_one_model_and_its_old_version_s
     assert first in str(fetch("models:/chest_xray/1"))
 
 
-def test_the_artefact_names_no_place_and_pins_what_it_needs(logged: tuple[RunLogger, str], workplace: Path) -> None:
+def test_the_artifact_names_no_place_and_pins_what_it_needs(logged: tuple[RunLogger, str], workplace: Path) -> None:
     for name, content in stored_bytes(workplace).items():
         assert b"DOE_JOHN" not in content, name
         assert str(workplace).encode() not in content, name

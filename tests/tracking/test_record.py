@@ -55,7 +55,7 @@ def artifact(folder: Path, logger: RunLogger, name: str) -> Path:
     return folder / logger.experiment.get_run(logger.run_id).info.artifact_uri / name
 
 
-def test_nothing_in_the_store_or_its_artefacts_names_a_person_a_place_or_a_machine(
+def test_nothing_in_the_store_or_its_artifacts_names_a_person_a_place_or_a_machine(
     fitted: tuple[Path, RunLogger],
 ) -> None:
     folder, _ = fitted

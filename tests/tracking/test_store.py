@@ -43,7 +43,7 @@ def test_what_a_killed_process_left_is_built_anew(tmp_path: Path) -> None:
     assert not (tmp_path / "mlflow.db.new").exists()
 
 
-def test_artefacts_are_found_from_another_folder_and_after_the_store_has_moved(
+def test_artifacts_are_found_from_another_folder_and_after_the_store_has_moved(
     workplace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logger = RunLogger("chest")
@@ -58,7 +58,7 @@ def test_artefacts_are_found_from_another_folder_and_after_the_store_has_moved(
     assert Path(client.download_artifacts(logger.run_id, "note.txt")).read_text() == "here"
 
 
-def test_mlflow_alone_reads_the_artefacts_from_the_folder_of_the_store(workplace: Path) -> None:
+def test_mlflow_alone_reads_the_artifacts_from_the_folder_of_the_store(workplace: Path) -> None:
     logger = RunLogger("chest")
     logger.experiment.log_text(logger.run_id, "here", "note.txt")
     look = (

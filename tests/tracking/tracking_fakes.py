@@ -108,7 +108,7 @@ def fit_with(logger: Any, record: pl.Callback, task: pl.LightningModule | None =
 
 
 def stored_bytes(folder: Path) -> dict[str, bytes]:
-    """Everything that a store and its artefacts hold, file by file, names included."""
+    """Everything that a store and its artifacts hold, file by file, names included."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 

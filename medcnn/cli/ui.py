@@ -28,8 +28,8 @@ class Ui:
         # MLflow takes a second to import: --help does without.
         from medcnn.tracking.server import serving
 
-        # Whoever ends this process by a signal ends the server with it. Ctrl-C by name too: a shell that starts the verb
-        # in the background has it ignored.
+        # Whoever ends this process by a signal ends the server with it. Ctrl-C too: a shell that starts the verb in the
+        # background has it ignored.
         for word in (signal.SIGINT, signal.SIGTERM):
             signal.signal(word, signal.default_int_handler)
         with serving(self.store, self.port) as (address, process):

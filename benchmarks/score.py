@@ -30,16 +30,16 @@ def write_model(folder: Path) -> None:
     from medcnn.tasks.checkpoint import Product
 
     torch.manual_seed(0)
-    net = {"widths": [24, 48, 96, 192], "depths": [1, 2, 2, 1], "stem_stride": 2, "dropout": 0.2}
+    net = {"widths": [16, 32, 96, 192], "depths": [1, 2, 2, 1], "stem_stride": 2, "dropout": 0.2}
     init = {
         "net": {"class_path": "medcnn.nets.resnet.ResNet", "init_args": net},
         "loss": {"class_path": "torch.nn.CrossEntropyLoss", "init_args": {}},
         "classes": ["NORMAL", "PNEUMONIA"],
     }
     task = {"class_path": "medcnn.tasks.classification.ClassificationTask", "init_args": init}
-    resize = {"keys": "image", "spatial_size": [PIXELS, PIXELS], "mode": "area"}
+    resize = {"keys": "image", "spatial_size": [PIXELS, PIXELS]}
     preprocess = [
-        {"class_path": "monai.transforms.Resized", "init_args": resize},
+        {"class_path": "medcnn.transforms.resize.AreaResized", "init_args": resize},
         {"class_path": "medcnn.transforms.intensity.PercentileNormalized",
          "init_args": {"keys": "image", "lower": 0.5, "upper": 99.5}},
     ]  # fmt: skip

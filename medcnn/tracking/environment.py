@@ -12,6 +12,8 @@ for _name, _value in {
     "MLFLOW_UV_AUTO_DETECT": "false",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    # A server that is away is told within seconds; MLflow's own seven retries take minutes without a word.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
 }.items():
     os.environ.setdefault(_name, _value)
 

@@ -68,11 +68,15 @@ def open_store(given: str | None = None) -> MlflowClient:
         database = sqlite_file(uri)
         if database is not None:
             _create(database)
-        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        if database is None:
+            client.search_experiments(max_results=1)  # does anybody answer? Better known before a training than in it.
+        return client
     except (MlflowException, OSError, sqlite3.Error, SQLAlchemyError) as error:
         first_line = str(error).splitlines()[0]
         raise TrackingError(
-            f"the store {uri} does not open ({first_line}); give a sqlite:///, postgresql:// or http:// address"
+            f"the store {uri} does not open ({first_line}); start its server, or give another address (sqlite:///, "
+            "postgresql:// or http://) in MLFLOW_TRACKING_URI"
         ) from error
 
 

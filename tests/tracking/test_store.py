@@ -105,3 +105,9 @@ def test_the_default_experiment_is_relative_in_the_table_too(empty_store: Path) 
     with sqlite3.connect(empty_store) as connection:
         rows = connection.execute("SELECT artifact_location FROM experiments").fetchall()
     assert rows == [("mlartifacts/0",)]
+
+
+def test_a_server_that_is_away_is_named_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9 does not open .* MLFLOW_TRACKING_URI"):
+        open_store("http://127.0.0.1:9")

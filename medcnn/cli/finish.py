@@ -1,6 +1,8 @@
 """What happens after Lightning is done: the decision, the product, and the few lines a user reads."""
 
+import math
 import os
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -26,7 +28,7 @@ def _figures(cli: LightningCLI, stage: str) -> list[str]:
 
 def _config_words(words: list[str]) -> str:
     named = [i for i, word in enumerate(words) if word in ("-c", "--config") or word.startswith("--data")]
-    return " ".join(" ".join(words[i : i + (1 if "=" in words[i] else 2)]) for i in named)
+    return " ".join(shlex.join(words[i : i + (1 if "=" in words[i] else 2)]) for i in named)
 
 
 def _record(cli: LightningCLI) -> RunRecord | None:
@@ -70,8 +72,12 @@ def _say_fit(cli: LightningCLI, best: Path, words: list[str]) -> None:
     shown = best.relative_to(Path.cwd()) if best.is_relative_to(Path.cwd()) else best
     model = f"runs:/{run_id}" if run_id else str(shown)
     print("\n".join(["", f"run        {run_id or 'not tracked'}", f"checkpoint {shown}", *_figures(cli, "val")]))
-    for name, threshold in cli.model.decision.thresholds.items():
-        print(f"threshold  {threshold:.4f} for {name}, at a sensitivity of {cli.model.target_sensitivity:g} or more")
+    decision = cli.model.decision
+    for name, threshold in decision.thresholds.items():
+        if math.isnan(threshold):
+            print(f"threshold  none for {name}: {decision.reasons.get(name, 'no figure')}; score will call it at 0.5")
+        else:
+            print(f"threshold  {threshold:.4f} for {name}, at a sensitivity of {decision.target_sensitivity:g} or more")
     print(f"next       medcnn test {_config_words(words)} --ckpt_path {model}")
     print(f"           medcnn score {model} FOLDER OUT")
 

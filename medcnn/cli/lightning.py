@@ -1,6 +1,7 @@
 """``fit``, ``validate``, ``test`` and ``predict``: LightningCLI over our own parts."""
 
 import logging
+import sys
 import warnings
 from collections.abc import Hashable
 from pathlib import Path
@@ -8,16 +9,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from jsonargparse import ArgumentError
 from jsonargparse.typing import PositiveInt, register_type
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from medcnn.cli.allowed import check_class_paths, guard_yaml
 from medcnn.cli.finish import finish_fit, finish_predict, say_figures
+from medcnn.cli.mendable import as_mendable
 from medcnn.cli.models import resolve_model
 from medcnn.data.module import CaseDataModule
-from medcnn.errors import ConfigError
+from medcnn.errors import ConfigError, LeakError
 from medcnn.tasks.averaging import ExponentialAverage
 from medcnn.tasks.checkpoint import Product, open_product
 from medcnn.tasks.watch import GradientWatch
@@ -38,6 +39,7 @@ QUIET = (
     ".*sync_dist.*",
     ".*srun.*",
     ".*exists and is not empty.*",
+    ".*logging interval.*",
 )
 
 CALLBACKS: dict[str, tuple[type[pl.Callback], dict[str, Any]]] = {
@@ -130,10 +132,27 @@ class MedcnnCLI(LightningCLI):
         if self.product is None:
             return
         self.model = self.product.build_task()
+        self._refuse_seen_cases()
         if tuple(self.model.classes) != tuple(self.datamodule.classes):
             raise ConfigError(
                 f"the model knows the classes {', '.join(self.model.classes)}, the cohort has "
                 f"{', '.join(self.datamodule.classes)}: name the cohort's classes as the model does"
+            )
+
+    def _refuse_seen_cases(self) -> None:
+        """A film that was trained on proves nothing in a test; it gets there by another seed or other fractions."""
+        seen = (
+            set(self.product.provenance.get("trained_on", ())) if self.product and self.subcommand == "test" else set()
+        )
+        if not seen:
+            return
+        self.datamodule.setup("test")
+        cases = self.datamodule.cases
+        judged = cases.loc[cases["split"] == "test", "case"]
+        if known := int(judged.isin(seen).sum()):
+            raise LeakError(
+                f"{known} of the {len(judged)} test cases were trained on, so the figures would be worth nothing: give "
+                "test the same source, seed and fractions as fit"
             )
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
@@ -161,6 +180,21 @@ class MedcnnCLI(LightningCLI):
             if isinstance(checkpoint, ModelCheckpoint) and checkpoint.dirpath is None:
                 # Relative: the checkpoint keeps this path, and an absolute one names the user.
                 checkpoint.dirpath = str(Path("checkpoints", self.model.run_id or "untracked"))
+
+    def fit(self, **kwargs: Any) -> None:
+        """Lightning's, and after Ctrl-C the way to go on."""
+        try:
+            self.trainer.fit(**kwargs)
+        except SystemExit:
+            if not self.trainer.interrupted:
+                raise
+            if self.trainer.is_global_zero:
+                print(f"stopped; the same command goes on with --ckpt_path {self._last()}", file=sys.stderr)
+            sys.exit(130)
+
+    def _last(self) -> str:
+        folder = getattr(self.trainer.checkpoint_callback, "dirpath", None) or "."
+        return str(Path(folder, "last.ckpt"))
 
     def validate(self, **kwargs: Any) -> None:
         """Lightning's without its table: ours is shorter and names what a clinician reads."""
@@ -216,6 +250,9 @@ def run(words: list[str]) -> int:
             save_config_kwargs={"save_to_log_dir": False},
             parser_kwargs={"prog": "medcnn", "exit_on_error": False},
         )
-    except ArgumentError as error:
-        raise ConfigError(" ".join(str(error).split())) from error
+    except Exception as error:
+        mendable = as_mendable(error)
+        if mendable is None:
+            raise
+        raise mendable from error
     return 0

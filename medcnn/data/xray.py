@@ -1,5 +1,6 @@
 """Chest radiographs: a folder of class folders, or a table of cases."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from medcnn.data.cohort import Cohort
 from medcnn.data.images import FilmFiles
 from medcnn.data.module import CaseDataModule
 from medcnn.data.source import open_manifest
+
+_log = logging.getLogger("medcnn.data")
 
 
 class ChestXrayDataModule(CaseDataModule):
@@ -41,6 +44,8 @@ class ChestXrayDataModule(CaseDataModule):
     ) -> None:
         super().__init__(**common)
         self.manifest = open_manifest(Path(source), root, classes, label, findings, patient)
+        for note in self.manifest.notes:
+            _log.warning("%s", note)
         self.classes, self.multilabel = tuple(self.manifest.classes), self.manifest.multilabel
 
     def cohort(self) -> Cohort:

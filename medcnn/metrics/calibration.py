@@ -52,7 +52,7 @@ def temperature_of(logits: Any, labels: Any, multilabel: bool = False) -> Temper
     slope = (lambda b: _sigmoid_slope(rows, answers, b)) if multilabel else (lambda b: _softmax_slope(rows, answers, b))
     low, high = 1 / HIGHEST, 1 / LOWEST
     if slope(high) <= 0:
-        return Temperature(LOWEST, "the classes are told apart without an error: confidence has no upper bound")
+        return Temperature(LOWEST, f"a still lower temperature would fit better: it is held at {LOWEST:g}")
     if slope(low) >= 0:
         return Temperature(HIGHEST, "the logits say nothing about the classes")
     return Temperature(1 / float(brentq(slope, low, high, xtol=1e-12)))

@@ -39,7 +39,8 @@ class Product:
         classes: Names, in the order of the logits.
         multilabel: Whether several findings may stand together.
         decision: ``Decision.to_dict()``; None where no validation has chosen one.
-        provenance: run_id, medcnn_version, data_digest, image_shape ``(C, *spatial)``.
+        provenance: run_id, medcnn_version, data_digest, image_shape ``(C, *spatial)``, and trained_on: the pseudonyms
+            of the training cases, so that no test counts one of them.
     """
 
     weights: dict[str, Tensor]
@@ -80,6 +81,7 @@ class Product:
                 "medcnn_version": origin.get("version", ""),
                 "data_digest": origin.get("data_digest", ""),
                 "image_shape": list(origin.get("image_shape", ())),
+                "trained_on": list(origin.get("trained_on", ())),
             },
         }  # fmt: skip
         return cls._of(dict(found["state_dict"]), parts, Path(path).name)

@@ -45,6 +45,7 @@ class ClassificationTask(pl.LightningModule):
         run_id: The tracked run that trains this task; "" outside one.
         image_shape: ``(C, *spatial)`` of the images seen; empty before the first.
         data_digest: Digest of the cases it was fitted on.
+        trained_on: Pseudonyms of the cases it was fitted on.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class ClassificationTask(pl.LightningModule):
         self.summaries: dict[str, Summary] = {}
         self.run_id, self.data_digest = "", ""
         self.image_shape: tuple[int, ...] = ()
+        self.trained_on: tuple[str, ...] = ()
         self._predictions: Any = nn.ModuleDict(
             {stage: Predictions(len(self.classes), multilabel) for stage in ("val", "test")}
         )
@@ -98,6 +100,7 @@ class ClassificationTask(pl.LightningModule):
     def on_fit_start(self) -> None:
         """Tell the loss the training split's counts; a resumed training keeps the weights it began with."""
         self._seed = torch.initial_seed()
+        self.trained_on = training_cases(getattr(self.trainer, "datamodule", None))
         data: Any = getattr(self.trainer, "datamodule", None)
         if hasattr(data, "describe"):
             self.data_digest = str(data.describe().get("digest", ""))
@@ -149,7 +152,9 @@ class ClassificationTask(pl.LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Case numbers and calibrated probabilities ``(B, K)``."""
-        return {"case": batch["case"], "probabilities": self.probabilities(explained(self.net, batch["image"]))}
+        with torch.autocast(self.device.type, enabled=False):
+            logits = explained(self.net, batch["image"])
+        return {"case": batch["case"], "probabilities": self.probabilities(logits)}
 
     def configure_optimizers(self) -> Any:
         """The optimizer over parameters that learn, and its schedule."""
@@ -166,6 +171,7 @@ class ClassificationTask(pl.LightningModule):
             "run_id": self.run_id or "",
             "image_shape": list(self.image_shape),
             "data_digest": self.data_digest,
+            "trained_on": list(self.trained_on),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -175,6 +181,7 @@ class ClassificationTask(pl.LightningModule):
         origin = checkpoint.get("medcnn", {})
         self.run_id, self.data_digest = origin.get("run_id", ""), origin.get("data_digest", "")
         self.image_shape = tuple(origin.get("image_shape", ()))
+        self.trained_on = tuple(origin.get("trained_on", ()))
 
     def _logits(self, batch: Batch, batch_idx: int) -> Tensor:
         logits = explained(self.net, batch["image"])
@@ -191,7 +198,10 @@ class ClassificationTask(pl.LightningModule):
         return (~labels.isnan()).sum() if labels.is_floating_point() else (labels >= 0).sum()
 
     def _keep(self, batch: Batch, batch_idx: int, stage: str) -> None:
-        self._predictions[stage].update(self._logits(batch, batch_idx), batch["label"], batch["case"])
+        # In full precision, as films are scored: half precision ties scores and moves thresholds.
+        with torch.autocast(self.device.type, enabled=False):
+            logits = self._logits(batch, batch_idx)
+        self._predictions[stage].update(logits, batch["label"], batch["case"])
 
     def _conclude(self, stage: str) -> None:
         metric = self._predictions[stage]
@@ -235,3 +245,11 @@ def _checked_classes(classes: Sequence[str], multilabel: bool) -> tuple[str, ...
     if isinstance(classes, str) or len(names) < least or len(set(names)) < len(names):
         raise ConfigError(f"classes are {classes!r}; expected at least {least} different names")
     return names
+
+
+def training_cases(data: Any) -> tuple[str, ...]:
+    """Pseudonyms of the cases that a data module trains on; none where it names none."""
+    cases = getattr(data, "cases", None)
+    if cases is None or not {"case", "split"} <= set(cases):
+        return ()
+    return tuple(cases.loc[cases["split"] == "train", "case"])

@@ -41,7 +41,7 @@ def check_batch(batch: Mapping[str, Tensor], logits: Tensor, classes: Sequence[s
     if logits.shape != (cases, count):
         raise ConfigError(
             f"the net gives logits of shape {tuple(logits.shape[1:])} a case, and there are {count} classes "
-            f"({', '.join(classes)}); set its number of outputs to {count}"
+            f"({', '.join(classes)}); set its number of outputs (--model.init_args.net.init_args.out_channels {count})"
         )
     wanted = (cases, count) if multilabel else (cases,)
     if labels.shape != wanted or labels.is_floating_point() != multilabel:

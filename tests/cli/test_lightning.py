@@ -221,3 +221,36 @@ def test_every_shipped_experiment_is_whole(experiment: Path, capsys: pytest.Capt
     config = yaml.safe_load(capsys.readouterr().out)
     assert config["model"]["init_args"]["net"]["class_path"].startswith(("medcnn.", "monai."))
     assert "Unable to serialize" not in str(config)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--data", "medcnn.data.xray.ChestXrayDataModule", "--data.init_args.source", "nope"], "nope"),
+        (["--model.init_args.target_sensitivity", "1.5"], "target_sensitivity is 1.5"),
+        (["--trainer.max_epochs", "-3"], "max_epochs"),
+        (["--model.init_args.net.init_args.out_channels", "3"], "--model.init_args.net.init_args.out_channels 2"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_too(
+    place: Place, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "--config", str(place.config), *words]) == 2
+    error = capsys.readouterr().err.strip().splitlines()
+    assert said in error[-1]
+    assert error[-1].startswith("medcnn fit: ")
+    assert not any("Traceback" in line for line in error)
+
+
+def test_a_test_on_cases_that_were_trained_on_is_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["test", "--config", str(place.config), "--ckpt_path", f"runs:/{place.run_id}"]
+    before = len(place.client.get_metric_history(place.run_id, "test/loss"))
+    assert main([*words, "--data.init_args.seed", "5"]) == 2
+    assert "were trained on" in capsys.readouterr().err
+    assert len(place.client.get_metric_history(place.run_id, "test/loss")) == before
+
+
+def test_a_resume_that_is_already_over_is_told_in_one_line(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["fit", "--config", str(place.config), "--ckpt_path", str(place.checkpoint("last"))]
+    assert main([*words, "--trainer.max_epochs", "1"]) == 2
+    assert "max_epochs" in capsys.readouterr().err.strip().splitlines()[-1]

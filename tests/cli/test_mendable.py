@@ -1,0 +1,40 @@
+"""What a user can mend is found inside what libraries make of it; a bug is not."""
+
+import pytest
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from medcnn.cli.mendable import as_mendable
+from medcnn.errors import CheckpointError, ConfigError, ManifestError
+
+
+def wrapped(inner: Exception, outer: Exception) -> Exception:
+    try:
+        try:
+            raise inner
+        except Exception as error:
+            raise outer from error
+    except Exception as error:
+        return error
+
+
+def test_our_own_word_is_found_however_deep() -> None:
+    inner = ManifestError("the table lacks a column path")
+    assert as_mendable(wrapped(inner, wrapped(KeyError("x"), ValueError("Union subtypes ...")))) is None
+    assert as_mendable(wrapped(wrapped(inner, TypeError("tried")), ValueError("Union subtypes ..."))) is inner
+
+
+def test_what_lightning_refuses_becomes_one_line() -> None:
+    found = as_mendable(MisconfigurationException("max_epochs is\n  too low"))
+    assert isinstance(found, ConfigError)
+    assert str(found) == "max_epochs is too low"
+
+
+def test_weights_of_another_net_are_a_matter_of_the_checkpoint() -> None:
+    assert isinstance(
+        as_mendable(RuntimeError("Error(s) in loading state_dict for Net: size mismatch")), CheckpointError
+    )
+
+
+@pytest.mark.parametrize("bug", [ZeroDivisionError(), RuntimeError("shape mismatch"), KeyError("label")])
+def test_a_bug_stays_a_bug(bug: Exception) -> None:
+    assert as_mendable(bug) is None

@@ -8,13 +8,12 @@ from medcnn.errors import CheckpointError, ConfigError, ManifestError
 
 
 def wrapped(inner: Exception, outer: Exception) -> Exception:
-    try:
+    with pytest.raises(type(outer)) as caught:
         try:
             raise inner
-        except Exception as error:
+        except type(inner) as error:
             raise outer from error
-    except Exception as error:
-        return error
+    return caught.value
 
 
 def test_our_own_word_is_found_however_deep() -> None:

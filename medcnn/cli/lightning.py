@@ -146,6 +146,7 @@ class MedcnnCLI(LightningCLI):
         )
         if not seen:
             return
+        self.datamodule.prepare_data()  # a public collection may still have to be fetched
         self.datamodule.setup("test")
         cases = self.datamodule.cases
         judged = cases.loc[cases["split"] == "test", "case"]

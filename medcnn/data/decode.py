@@ -1,9 +1,10 @@
 """One image after another through decoding and preprocessing: here for a few, in worker processes for many."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from medcnn.errors import ConfigError, ReadError
 # Starting workers costs some five seconds for importing torch and MONAI: worth it only for longer work.
 PATIENCE_SECONDS = 10.0
 PROBE_SECONDS = 1.5
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -62,27 +65,32 @@ def ready(images: Images, preprocess: Sequence[Any], row: int) -> Ready:
 
 
 def ready_all(images: Images, preprocess: Sequence[Any], workers: int | None = None) -> Iterator[Ready]:
-    """Every image in order; the first ones are done here and decide by their pace whether workers are started.
+    """Every image in order, decoded and preprocessed; see ``in_turn``."""
+    return in_turn(partial(ready, images, list(preprocess)), len(images), workers)
+
+
+def in_turn(work: Callable[[int], Result], count: int, workers: int | None = None) -> Iterator[Result]:
+    """Every row in order; the first ones are done here and decide by their pace whether workers are started.
 
     Args:
-        images: The source.
-        preprocess: Transforms of case dicts.
+        work: From a row to its result; picklable.
+        count: Number of rows.
         workers: Worker processes; None takes the cores this process may use, 0 stays in this process.
 
     Raises:
         ConfigError: If a worker dies.
     """
-    count, begun, row = len(images), time.monotonic(), 0
+    begun, row = time.monotonic(), 0
     workers = cores() if workers is None else workers
     with tqdm(total=count, desc="preparing images", unit="image", delay=2, leave=False, disable=None) as bar:
         while row < count:
             if workers > 1 and _left(begun, row, count) > PATIENCE_SECONDS:
                 break
-            yield ready(images, preprocess, row)
+            yield work(row)
             row += 1
             bar.update()
         shared = ["medcnn.data.decode", "monai.transforms"]
-        for result in in_workers(_work, range(row, count), workers, _begin, (images, list(preprocess)), shared):
+        for result in in_workers(_work, range(row, count), workers, _begin, (work,), shared):
             yield result
             bar.update()
 
@@ -93,13 +101,13 @@ def _left(begun: float, done: int, count: int) -> float:
     return spent / done * (count - done) if done and spent > PROBE_SECONDS else 0.0
 
 
-_given: list[Any] = []
+_given: list[Callable[[int], Any]] = []
 
 
-def _begin(images: Images, preprocess: Sequence[Any]) -> None:
+def _begin(work: Callable[[int], Any]) -> None:
     torch.set_num_threads(1)
-    _given[:] = [images, preprocess]
+    _given[:] = [work]
 
 
-def _work(row: int) -> Ready:
-    return ready(_given[0], _given[1], row)
+def _work(row: int) -> Any:
+    return _given[0](row)

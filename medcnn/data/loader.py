@@ -1,6 +1,7 @@
 """Batches cut from one tensor that holds the whole cohort: no worker, no collating."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,8 @@ class EachCaseOnce:
         rank: Number of this process.
         world: Number of processes.
         split: Name of the split, for the error.
+        draws: Rows dealt in an epoch of training, all processes together: some, or one order after another, so that
+            each row comes equally often; each row once by default.
 
     Raises:
         ConfigError: If there are fewer cases than processes.
@@ -46,6 +49,7 @@ class EachCaseOnce:
         rank: int = 0,
         world: int = 1,
         split: str = "this split",
+        draws: int | None = None,
     ) -> None:
         if len(rows) < world:
             raise ConfigError(f"{split} has {len(rows)} cases for {world} processes: use fewer devices, or more cases")
@@ -53,15 +57,18 @@ class EachCaseOnce:
             raise ConfigError(f"batch_size is {batch_size}; expected 1 or more")
         self.rows, self.batch_size, self.shuffle, self.seed = rows, batch_size, shuffle, seed
         self.rank, self.world, self.epoch = rank, world, 0
+        self.draws = len(rows) if draws is None else draws
+        if self.draws < world:
+            raise ConfigError(f"{split}: {self.draws} draws an epoch for {world} processes; expected one each or more")
 
     def set_epoch(self, epoch: int) -> None:
         """Chooses the order of ``epoch``; Lightning calls it, so a resumed run sees what an unbroken one would."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        least = len(self.rows) // self.world
         if self.shuffle:
-            return max(1, least // self.batch_size)
+            return max(1, self.draws // self.world // self.batch_size)
+        least = len(self.rows) // self.world
         most = -(-len(self.rows) // self.world)
         # Never more batches than the poorest process has cases: an empty batch has no mean.
         return min(-(-most // self.batch_size), least)
@@ -71,8 +78,10 @@ class EachCaseOnce:
 
     def _training(self) -> list[Tensor]:
         generator = torch.Generator().manual_seed(derived_seed(self.seed, self.epoch))
-        order = self.rows[torch.randperm(len(self.rows), generator=generator)]
-        share = order[self.rank :: self.world][: len(self.rows) // self.world]
+        turns = -(-self.draws // len(self.rows))
+        orders = [self.rows[torch.randperm(len(self.rows), generator=generator)] for _ in range(turns)]
+        order = torch.cat(orders)[: self.draws]
+        share = order[self.rank :: self.world][: self.draws // self.world]
         return list(share.split(self.batch_size))[: len(self)]
 
     def _evaluation(self) -> list[Tensor]:
@@ -80,37 +89,29 @@ class EachCaseOnce:
         return list(share.tensor_split(len(self)))
 
 
-class SlicingLoader:
-    """An iterable of batches ``{"image", "label", "case"}`` over one tensor of images.
+class BatchLoader(ABC):
+    """An iterable of batches that this process makes itself, and that a resumed run takes up where it was left.
 
     Training batches carry ``"draw"`` besides: the seed of this batch's augmentation, made from seed, epoch, batch and
     process, so that what a batch looks like depends on nothing that went before.
 
     Args:
-        images: ``(N, C, *spatial)``, in memory, memory-mapped, or on the device.
-        labels: int64 ``(N,)`` or float32 ``(N, K)``.
         order: Which rows form each batch.
     """
 
     # Lightning looks at these names: `sampler` gets set_epoch at the start of every epoch.
     batch_sampler = None
 
-    def __init__(self, images: Tensor, labels: Tensor, order: EachCaseOnce) -> None:
-        self.images, self.labels, self.sampler = images, labels, order
+    def __init__(self, order: EachCaseOnce) -> None:
+        self.sampler = order
         self._served, self._skip = 0, 0
 
     def __len__(self) -> int:
         return len(self.sampler)
 
-    def batch(self, rows: Tensor) -> dict[str, Any]:
-        """The cases of these rows, images as float32."""
-        at = rows.to(self.images.device)
-        # An index_select copies, so nobody can write into the cohort through a batch.
-        return {
-            "image": self.images.index_select(0, at).float(),
-            "label": self.labels.index_select(0, rows),
-            "case": rows,
-        }
+    @abstractmethod
+    def batch(self, rows: Tensor, seed: int = 0) -> dict[str, Any]:
+        """The cases of these rows; ``seed`` decides what chance decides."""
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         # A generator: the order is made at the first batch, after Lightning has set the epoch.
@@ -119,9 +120,10 @@ class SlicingLoader:
             if number < skip:
                 continue
             self._served = number + 1
-            batch = self.batch(rows)
+            draw = derived_seed(order.seed, order.epoch, number, order.rank)
+            batch = self.batch(rows, draw)
             if order.shuffle:
-                batch["draw"] = derived_seed(order.seed, order.epoch, number, order.rank)
+                batch["draw"] = draw
             yield batch
 
     def state_dict(self) -> dict[str, int]:
@@ -132,3 +134,27 @@ class SlicingLoader:
         """Leaves out, once, the batches that the saved run had already seen of its epoch."""
         served = int(state.get("served", 0))
         self._skip = served if served < len(self) else 0
+
+
+class SlicingLoader(BatchLoader):
+    """Batches ``{"image", "label", "case"}`` over one tensor of images.
+
+    Args:
+        images: ``(N, C, *spatial)``, in memory, memory-mapped, or on the device.
+        labels: int64 ``(N,)`` or float32 ``(N, K)``.
+        order: Which rows form each batch.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, order: EachCaseOnce) -> None:
+        super().__init__(order)
+        self.images, self.labels = images, labels
+
+    def batch(self, rows: Tensor, seed: int = 0) -> dict[str, Any]:
+        """The cases of these rows, images as float32."""
+        at = rows.to(self.images.device)
+        # An index_select copies, so nobody can write into the cohort through a batch.
+        return {
+            "image": self.images.index_select(0, at).float(),
+            "label": self.labels.index_select(0, rows),
+            "case": rows,
+        }

@@ -1,102 +1,36 @@
-"""A cohort as Lightning wants it: prepared once, split without a leak, cut into batches."""
+"""A cohort of images of one shape, each with its labels, as Lightning wants it."""
 
-import logging
-import os
-import warnings
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pytorch_lightning as pl
 import torch
-from monai.transforms import MapTransform
-from pytorch_lightning.utilities.parsing import AttributeDict
 from torch import Tensor, nn
 
-from medcnn.data.cache import CachePlan, Prepared, Store, prepare
-from medcnn.data.cohort import Cohort, SplitCohort, split_cohort
+from medcnn.data.base import CohortDataModule
+from medcnn.data.cache import Prepared, prepare
+from medcnn.data.cohort import Cohort, split_cohort
 from medcnn.data.images import FilmFiles
-from medcnn.data.leaks import OnLeak
-from medcnn.data.loader import EachCaseOnce, SlicingLoader, derived_seed
-from medcnn.data.spec import spec_of, specs_of
-from medcnn.errors import ConfigError
-
-# Where things lie on this machine: paths carry names of patients and users, so no checkpoint holds them.
-LOCAL = ("source", "root", "folder", "cache_dir")
-_log = logging.getLogger("medcnn.data")
+from medcnn.data.loader import SlicingLoader
 
 
-class CaseDataModule(pl.LightningDataModule):
-    """Base of all cohorts. A subclass sets ``classes`` and ``multilabel`` when built and gives ``cohort()``.
+class CaseDataModule(CohortDataModule):
+    """Base of all cohorts whose cases are classified. A subclass sets ``classes`` and ``multilabel`` when built and
+    gives ``cohort()``.
 
     Args:
-        preprocess: Fixed transforms of case dicts, run once and kept; part of the checkpoint.
-        augment: ``forward(image, generator)`` on training batches, on their device.
-        batch_size: Cases in a batch of one process.
-        fractions: Shares of the cases for validation and test, where the cohort has no split of its own.
-        seed: Decides the split. The order of training follows ``seed_everything`` besides.
-        on_leak: What to do where a patient or the same pixels stand in two given splits.
-        cache_mb: Memory that prepared images may take; a larger cohort is memory-mapped.
-        cache_dir: Folder for prepared images, so that the next run finds them.
-        workers: Decoding processes; None for all cores, 0 for this process alone.
-        allow_unreadable: Share of the files that may be unreadable.
-        store: Number type of prepared images; refused where it would change a value.
         on_device: Keep the whole cohort on the accelerator.
-
-    Attributes:
-        classes: Names of the classes, known when built.
-        multilabel: True where a case may have several, known when built.
-        in_channels: Channels of an image.
+        **common: What every cohort takes; see ``CohortDataModule``.
     """
 
-    classes: tuple[str, ...] = ()
-    multilabel: bool = False
-    in_channels: int = 1
-
-    def __init__(
-        self,
-        preprocess: list[MapTransform] | None = None,
-        augment: nn.Module | None = None,
-        batch_size: int = 64,
-        fractions: tuple[float, float] = (0.15, 0.15),
-        seed: int = 0,
-        on_leak: OnLeak = "refuse",
-        cache_mb: float = 2048,
-        cache_dir: Path | None = None,
-        workers: int | None = None,
-        allow_unreadable: float = 0.05,
-        store: Store = "float32",
-        on_device: bool = False,
-    ) -> None:
-        super().__init__()
-        with warnings.catch_warnings():
-            # Lightning would rather not store modules; what is stored here is how to build them.
-            warnings.filterwarnings("ignore", message=".*is an instance of `nn.Module`")
-            self.save_hyperparameters(ignore=LOCAL, logger=False)
-        self.preprocess, self.augment = list(preprocess or []), augment
-        self.batch_size, self.fractions, self.seed = batch_size, (fractions[0], fractions[1]), seed
-        self.on_leak, self.on_device = on_leak, on_device
-        folder = None if cache_dir is None else Path(cache_dir)
-        self.plan = CachePlan(store, cache_mb, folder, workers, allow_unreadable)
-        self._specs = self._keep_plain_hyperparameters()
+    def __init__(self, on_device: bool = False, **common: Any) -> None:
+        super().__init__(**common)
+        self.on_device = on_device
         self._read: Cohort | None = None
         self._prepared: Prepared | None = None
-        self._split: SplitCohort | None = None
 
     def cohort(self) -> Cohort:
         """The table of cases and their images; nothing is decoded yet."""
         raise NotImplementedError
-
-    @property
-    def num_outputs(self) -> int:
-        """Logits that a net gives for this cohort."""
-        return len(self.classes)
-
-    @property
-    def cases(self) -> pd.DataFrame:
-        """One row a case after ``setup``; its number is ``batch["case"]``. No path is in it."""
-        return self._ready()[1].cases
 
     def prepare_data(self) -> None:
         """With several processes, decodes once for all of them, into a file."""
@@ -116,92 +50,35 @@ class CaseDataModule(pl.LightningDataModule):
 
     def _prepare(self) -> tuple[Cohort, Prepared]:
         self._read = self._read or self.cohort()
-        plan = self.plan
-        if self._shared_by_processes() and isinstance(self._read.images, FilmFiles) and plan.folder is None:
-            plan = replace(plan, folder=Path(".medcnn_cache"))
+        plan = self._plan_for_files() if isinstance(self._read.images, FilmFiles) else self.plan
         return self._read, prepare(self._read.images, self.preprocess, self._specs, plan)
 
-    def _ready(self) -> tuple[Prepared, SplitCohort]:
-        if self._prepared is None or self._split is None:
-            raise ValueError("the cohort is not prepared: call setup() first")
-        return self._prepared, self._split
-
-    def _shared_by_processes(self) -> bool:
-        return self.trainer is not None and self.trainer.world_size > 1
-
-    def _keep_plain_hyperparameters(self) -> list[dict[str, Any]] | None:
-        """Replaces live objects by how to build them; returns that of ``preprocess``, None where it cannot be told."""
-        given = self._hparams.get("preprocess")
-        # From YAML, Lightning hands over what was written there, defaults included: the better record.
-        if isinstance(given, list) and all(isinstance(item, dict) for item in given):
-            specs, silent = given, list[str]()
-        else:
-            specs, silent = specs_of(self.preprocess)
-        if silent:
-            _log.warning(
-                "preprocess holds %s, which cannot tell how to build it: use medcnn.data.spec.described or YAML; "
-                "a checkpoint of this run will not know its preprocessing",
-                ", ".join(silent),
-            )
-        self._hparams["preprocess"] = None if silent else specs
-        if isinstance(self._hparams.get("augment"), nn.Module):
-            self._hparams["augment"] = spec_of(self.augment)
-        self._hparams_initial = AttributeDict(self._hparams)
-        return None if silent else specs
-
-    def train_dataloader(self) -> SlicingLoader:
-        """Batches of the training split, in a new order each epoch."""
-        return self._loader("train", "there are no training cases; expected some with split train", shuffle=True)
-
-    def val_dataloader(self) -> SlicingLoader | list[Any]:
-        """Batches of the validation split; none where it is empty."""
-        return self._loader("val", "") if len(self._ready()[1].rows("val")) else []
-
-    def test_dataloader(self) -> SlicingLoader:
-        """Batches of the test split."""
-        return self._loader(
-            "test", "there are no test cases: mark some in the column split, or raise the test fraction"
-        )
-
-    def predict_dataloader(self) -> SlicingLoader:
-        """Batches of the test split."""
-        return self._loader("test", "there are no test cases to predict: mark some in the column split")
-
-    def _loader(self, split: str, if_empty: str, shuffle: bool = False) -> SlicingLoader:
-        rows = self._ready()[1].rows(split)
-        if not len(rows):
-            raise ConfigError(if_empty)
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
-        chance = derived_seed(self.seed, int(os.environ.get("PL_GLOBAL_SEED", "0")))
-        order = EachCaseOnce(rows, self.batch_size, shuffle=shuffle, seed=chance, rank=rank, world=world, split=split)
-        return SlicingLoader(self._images(), self._ready()[1].labels, order)
+    def loader(self, rows: Tensor, split: str, training: bool) -> SlicingLoader:
+        """Batches of these rows, cut from all images."""
+        order = self.order(rows, self.batch_size, split, training)
+        return SlicingLoader(self._images(), self.split.labels, order)
 
     def _images(self) -> Tensor:
-        prepared, _ = self._ready()
+        prepared = self._prepared
+        assert prepared is not None
         if self.on_device and self.trainer is not None:
             prepared = replace(prepared, images=prepared.images.to(self.trainer.strategy.root_device))
             self._prepared = prepared
         return prepared.images
 
-    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Augments training batches on their device, from the batch's own seed."""
-        draw = batch.pop("draw", None)
-        if draw is not None and self.augment is not None and self.trainer is not None and self.trainer.training:
-            generator = torch.Generator().manual_seed(draw)
-            batch["image"] = self.augment.to(batch["image"].device)(batch["image"], generator)
-        return batch
+    def augmented(self, batch: dict[str, Any], augment: nn.Module, generator: torch.Generator) -> dict[str, Any]:
+        """The batch with its images augmented."""
+        return {**batch, "image": augment(batch["image"], generator)}
 
     def fixed_cases(self, split: str, n: int) -> dict[str, Tensor]:
         """The same few cases of a split in every run, the classes in turn: for pictures compared over time."""
-        rows = self._ready()[1].fixed_rows(split, n)
-        prepared, cohort = self._ready()
-        images = prepared.images.index_select(0, rows.to(prepared.images.device)).float()
-        return {"image": images, "label": cohort.labels[rows], "case": rows}
+        rows, images = self.split.fixed_rows(split, n), self._images()
+        return {
+            "image": images.index_select(0, rows.to(images.device)).float(),
+            "label": self.split.labels[rows],
+            "case": rows,
+        }
 
     def class_counts(self, split: str) -> Tensor:
         """Cases of each class ``(K,)``, or negatives and positives of each finding ``(K, 2)``."""
-        return self._ready()[1].class_counts(split)
-
-    def describe(self) -> dict[str, Any]:
-        """What a run records of its data: plain, without a path or an identifier."""
-        return {**self._ready()[1].describe(), "on_leak": self.on_leak}
+        return super().class_counts(split)

@@ -46,12 +46,12 @@ def split_cases(
     groups = groups_of(patients, contents)
     marks = np.asarray([""] * len(groups) if given is None else list(given), dtype=object)
     if (marks == "").all():
-        return _assign(groups, patients, labels, {"train": 1 - val - test, "val": val, "test": test}, seed)
-    _check_given(marks)
+        return dealt(groups, patients, labels, {"train": 1 - val - test, "val": val, "test": test}, seed)
+    check_given(marks)
     training = marks == "train"
     if training.any() and not (marks == "val").any() and val > 0:
         chosen = np.flatnonzero(training)
-        marks[chosen] = _assign(
+        marks[chosen] = dealt(
             groups[chosen], [patients[int(i)] for i in chosen], labels[chosen], {"train": 1 - val, "val": val}, seed
         )
     return marks
@@ -74,7 +74,8 @@ def groups_of(patients: Sequence[Hashable], contents: Sequence[str] | None = Non
     return np.asarray([root(i) for i in range(len(parent))], dtype=np.int64)
 
 
-def _check_given(marks: np.ndarray) -> None:
+def check_given(marks: np.ndarray) -> None:
+    """Refuses splits that are unknown, or given for some cases and not for others."""
     unknown = sorted({str(mark) for mark in marks} - {*SPLITS, ""})
     if unknown:
         raise ManifestError(f"split is {unknown[0]!r} for some cases; expected train, val or test")
@@ -85,7 +86,7 @@ def _check_given(marks: np.ndarray) -> None:
         )
 
 
-def _assign(
+def dealt(
     groups: np.ndarray, patients: Sequence[Hashable], labels: np.ndarray, shares: dict[str, float], seed: int
 ) -> np.ndarray:
     """Deals groups so that each class is spread by ``shares``: the rarest class first, to where most is missing.

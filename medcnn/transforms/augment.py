@@ -1,72 +1,23 @@
 """Augmentation of a whole batch on its device: chance drawn on the CPU, then one resampling and a few sums."""
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from medcnn.errors import ConfigError
 from medcnn.transforms import augment_stages as stages
-from medcnn.transforms.augment_stages import Mode, Padding
+from medcnn.transforms.augment_draw import Chance, Draw, Range
+from medcnn.transforms.augment_grid import sampling_grid, sampling_matrix
+from medcnn.transforms.augment_read import Padding, read_linear, read_nearest
 
-Range = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What chance decided for each of ``B`` images with ``d`` spatial axes, on the CPU; neutral values change nothing.
-
-    Attributes:
-        rotation: Degrees for each plane ``(B, d(d-1)/2)``; planes as in ``combinations(range(d), 2)``.
-        shear: Degrees for each plane, same shape.
-        scale: Factor for each axis ``(B, d)``, with crop and mirroring in it.
-        shift: Fraction of the size for each axis ``(B, d)``.
-        blur_sigma: Pixels ``(B,)``.
-        gamma: Exponent ``(B,)``.
-        contrast: Factor about the image's mean ``(B,)``.
-        brightness: Offset ``(B,)``.
-        noise_std: Standard deviation ``(B,)``.
-        noise_seed: int64 ``(B,)``.
-        erase_center: Fraction of the size for each axis ``(B, d)``.
-        erase_extent: Fraction of the size for each axis ``(B, d)``; 0 erases nothing.
-    """
-
-    rotation: Tensor
-    shear: Tensor
-    scale: Tensor
-    shift: Tensor
-    blur_sigma: Tensor
-    gamma: Tensor
-    contrast: Tensor
-    brightness: Tensor
-    noise_std: Tensor
-    noise_seed: Tensor
-    erase_center: Tensor
-    erase_extent: Tensor
-
-    @classmethod
-    def neutral(cls, batch_size: int, spatial_dims: int) -> "Draw":
-        """A draw that leaves every image as it is."""
-        planes = torch.zeros(batch_size, spatial_dims * (spatial_dims - 1) // 2, dtype=torch.float64)
-        axes = torch.zeros(batch_size, spatial_dims, dtype=torch.float64)
-        zero = torch.zeros(batch_size)
-        return cls(planes, planes, axes + 1, axes, zero, zero + 1, zero + 1, zero, zero, zero.long(), axes, axes)
-
-    def __getitem__(self, index: slice) -> "Draw":
-        """The draw of some of the images."""
-        return Draw(**{name: values[index] for name, values in vars(self).items()})
-
-    @property
-    def moved(self) -> Tensor:
-        """Which images change their geometry, bool ``(B,)``."""
-        turned = self.rotation.any(1) | self.shear.any(1)
-        return turned | self.shift.any(1) | (self.scale != 1).any(1)
+BIAS_CELLS = 2  # a coil's sensitivity bends once or twice over a head
+FOLD_FREE = 0.4  # of the distance of two control points
 
 
 class BatchAugment(nn.Module):
-    """Random geometry, tone, noise, blur and erasing for batches ``(B, C, *spatial)`` in 2-D and 3-D.
+    """Random geometry, resolution, tone, noise and erasing for batches ``(B, C, *spatial)`` in 2-D and 3-D.
 
     Everything is off until a range is given, and a stage that is off costs nothing. No axis is mirrored unless
     ``flip_axes`` names it: a chest is never turned upside down, and left is not right where laterality carries meaning.
@@ -94,9 +45,22 @@ class BatchAugment(nn.Module):
         erase_probability: Share with a box erased.
         padding: What lies outside the image: its ``border`` repeated, or ``zeros``.
         clamp: Range to which images with changed tone or noise are held, or None.
+        elastic: Largest smooth displacement along each axis, as a fraction of its size; most places move by less than
+            half of it. At most ``0.4 / elastic_cells``, so that nothing folds.
+        elastic_cells: Into how many cells the displacement divides each axis; fewer are smoother.
+        bias_field: Largest logarithm of a smooth factor, as a receiving coil gives: 0.3 is 0.74 to 1.35 times.
+        low_resolution: Largest extent of a scanned pixel in pixels of the image, one for all axes or one for each: a
+            large one along a single axis stands for thick slices. Read back onto the grid; masks keep theirs.
+        elastic_probability: Share with a smooth displacement.
+        bias_probability: Share with a smooth factor.
+        low_resolution_probability: Share at a lower resolution.
+        voxel_size: Distance of neighbors along each axis, so that rotations keep lengths; None where it is the same.
 
     Raises:
-        ConfigError: If a range is reversed, or a probability or fraction lies outside [0, 1].
+        ConfigError: If a range is reversed, a probability or fraction lies outside [0, 1], or a displacement folds.
+
+    References:
+        What a cubic spline may displace without folding: Choi and Lee, 2000, doi:10.1006/gmod.2000.0531
     """
 
     def __init__(
@@ -121,6 +85,14 @@ class BatchAugment(nn.Module):
         erase_probability: float = 0.2,
         padding: Padding = "border",
         clamp: Range | None = (0.0, 1.0),
+        elastic: float = 0.0,
+        elastic_cells: int = 4,
+        bias_field: float = 0.0,
+        low_resolution: float | Sequence[float] = 1.0,
+        elastic_probability: float = 0.3,
+        bias_probability: float = 0.3,
+        low_resolution_probability: float = 0.2,
+        voxel_size: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.rotate_degrees, self.translate, self.scale = rotate_degrees, translate, scale
@@ -131,7 +103,11 @@ class BatchAugment(nn.Module):
         self.tone_probability, self.noise_probability = tone_probability, noise_probability
         self.blur_probability, self.erase_probability = blur_probability, erase_probability
         self.padding: Padding = padding
-        self.clamp = clamp
+        self.clamp, self.voxel_size = clamp, voxel_size
+        self.elastic, self.elastic_cells, self.bias_field = elastic, elastic_cells, bias_field
+        self.low_resolution: float | Sequence[float] = low_resolution
+        self.elastic_probability, self.bias_probability = elastic_probability, bias_probability
+        self.low_resolution_probability = low_resolution_probability
         self._check()
 
     def _check(self) -> None:
@@ -145,6 +121,17 @@ class BatchAugment(nn.Module):
                 raise ConfigError(f"BatchAugment: {name} must lie in [0, 1], found {getattr(self, name)}")
         if self.crop == 0:
             raise ConfigError("BatchAugment: crop is the least side that is kept and must be above 0, found 0")
+        if self.elastic_cells < 1 or not 0 <= self.elastic * self.elastic_cells <= FOLD_FREE:
+            raise ConfigError(
+                f"BatchAugment: elastic must lie in [0, {FOLD_FREE} / elastic_cells], or the image folds; found "
+                f"{self.elastic} with {self.elastic_cells} cells; lower either"
+            )
+        if self.bias_field < 0:
+            raise ConfigError(f"BatchAugment: bias_field must be 0 or more, found {self.bias_field}")
+        for name, least in (("low_resolution", 1.0), ("voxel_size", 1e-6)):
+            values = getattr(self, name)
+            if any(value < least for value in (values if isinstance(values, Sequence) else [values or 1])):
+                raise ConfigError(f"BatchAugment: {name} must be {least:g} or more along each axis, found {values}")
         if self.padding not in ("border", "zeros"):
             raise ConfigError(f"BatchAugment: padding must be border or zeros, found {self.padding}")
 
@@ -162,15 +149,12 @@ class BatchAugment(nn.Module):
             The images, or with ``mask`` images and masks; shape, dtype, device and memory format as given.
         """
         draw = self.sample(len(image), image.ndim - 2, generator)
-        if mask is None:
-            return self.render(image, draw)
-        return self.render(image, draw), self.render_mask(mask, draw)
+        return self.render(image, draw) if mask is None else self.render_both(image, mask, draw)
 
     def sample(self, batch_size: int, spatial_dims: int, generator: torch.Generator) -> Draw:
         """Decide by chance what happens to each image of a batch."""
-        if any(not 0 <= axis < spatial_dims for axis in self.flip_axes):
-            raise ConfigError(f"flip_axes {self.flip_axes} name an axis that images with {spatial_dims} axes lack")
-        chance = _Chance(batch_size, generator)
+        self._check_axes(spatial_dims)
+        chance = Chance(batch_size, generator)
         planes = spatial_dims * (spatial_dims - 1) // 2
         moved = chance.happens(self.geometry_probability)
         # A crop is a magnification whose window still lies inside the image.
@@ -180,7 +164,7 @@ class BatchAugment(nn.Module):
         flips = torch.tensor([axis in self.flip_axes for axis in range(spatial_dims)])
         flipped = chance.happens(self.flip_probability, spatial_dims) & flips
         shift = moved * chance.between(-self.translate, self.translate, spatial_dims)
-        return Draw(
+        return Draw(  # in the order of the draws: what is new comes last, so that a seed keeps meaning what it meant
             rotation=moved * chance.between(-self.rotate_degrees, self.rotate_degrees, planes),
             shear=moved * chance.between(-self.shear_degrees, self.shear_degrees, planes),
             scale=torch.where(flipped, -scale, scale),
@@ -193,38 +177,76 @@ class BatchAugment(nn.Module):
             noise_seed=torch.randint(2**32, (batch_size,), generator=generator),
             erase_center=chance.between(0, 1, spatial_dims),
             erase_extent=chance.happens(self.erase_probability) * chance.between(0, self.erase, spatial_dims),
-        )
+            thickness=self._thickness(chance, spatial_dims),
+            displacement=chance.control_points(
+                chance.sometimes(self.elastic_probability, 0, self.elastic),
+                spatial_dims, self.elastic_cells, spatial_dims,
+            ),
+            log_bias=chance.control_points(
+                chance.sometimes(self.bias_probability, 0, self.bias_field), 1, BIAS_CELLS, spatial_dims
+            ),
+        )  # fmt: skip
+
+    def _check_axes(self, spatial_dims: int) -> None:
+        if any(not 0 <= axis < spatial_dims for axis in self.flip_axes):
+            raise ConfigError(f"flip_axes {self.flip_axes} name an axis that images with {spatial_dims} axes lack")
+        for name in ("low_resolution", "voxel_size"):
+            values = getattr(self, name)
+            if isinstance(values, Sequence) and len(values) != spatial_dims:
+                raise ConfigError(f"BatchAugment: {name} {values} must name {spatial_dims} axes, as the images have")
+
+    def _thickness(self, chance: Chance, spatial_dims: int) -> Tensor:
+        largest = self.low_resolution if isinstance(self.low_resolution, Sequence) else [self.low_resolution]
+        # One throw for all axes: slices are thick together, or not at all.
+        throw = chance.sometimes(self.low_resolution_probability, 0, 1)[:, None]
+        return torch.tensor(largest, dtype=throw.dtype).expand(1, spatial_dims) ** throw
 
     def render(self, image: Tensor, draw: Draw) -> Tensor:
         """The images as ``draw`` decided: the same for one image alone as for that image in a batch."""
+        return self._looks(image, self._moved(image, draw, self._grid(image, draw), read_linear), draw)
+
+    def render_both(self, image: Tensor, mask: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Images and masks, moved by one grid; of masks only labels that were there come out."""
+        if mask.shape[2:] != image.shape[2:] or len(mask) != len(image) or mask.ndim != image.ndim:
+            size = ", ".join(map(str, image.shape[2:]))
+            raise ValueError(f"masks must be ({len(image)}, M, {size}) as the images are, found {tuple(mask.shape)}")
+        grid = self._grid(image, draw)
+        moved = self._moved(image, draw, grid, read_linear)
+        return self._looks(image, moved, draw), self._moved(mask, draw, grid, read_nearest)
+
+    def _grid(self, image: Tensor, draw: Draw) -> Tensor | None:
+        """Where those images are read that are read between their pixels."""
         if image.dtype not in (torch.float32, torch.float64):
             # Half precision cannot name a position in a large image.
             raise ValueError(f"images must be float32 or float64, found {image.dtype}; normalize them before")
-        given = image
-        image = self._move(image, draw, "bilinear")
+        draw = draw[draw.resampled]
+        if not len(draw.scale):
+            return None
+        matrix = sampling_matrix(image.shape[2:], draw, self.voxel_size).to(image)
+        displacement = draw.displacement.to(image) if draw.displacement.any() else None
+        return sampling_grid(image.shape[2:], matrix, displacement)
+
+    def _moved(self, values: Tensor, draw: Draw, grid: Tensor | None, read: Callable[..., Tensor]) -> Tensor:
+        resampled = draw.resampled
+        if not resampled.all():
+            values = values.clone()  # later stages write into it
+        for axis, mirrored in enumerate(draw.mirrored.unbind(1), start=2):
+            values = stages.on_chosen(values, mirrored, partial(torch.flip, dims=(axis,)))
+        return stages.on_chosen(values, resampled, lambda chosen: read(chosen, grid, self.padding))
+
+    def _looks(self, given: Tensor, image: Tensor, draw: Draw) -> Tensor:
+        """What changes values and not places, for images that are ours to write."""
+        image = stages.on_chosen(image, draw.log_bias.flatten(1).any(1), stages.bias_field, draw.log_bias)
         image = stages.on_chosen(image, draw.blur_sigma > 0, stages.blur, draw.blur_sigma)
+        image = stages.on_chosen(image, (draw.thickness > 1).any(1), stages.low_resolution, draw.thickness)
         image = self._tone(image, draw)
         boxed = (draw.erase_extent > 0).all(1)
         image = stages.on_chosen(image, boxed, stages.erase, draw.erase_center, draw.erase_extent)
-        if image.ndim == 4 and given.is_contiguous(memory_format=torch.channels_last):
-            image = image.contiguous(memory_format=torch.channels_last)
-        return image
-
-    def render_mask(self, mask: Tensor, draw: Draw) -> Tensor:
-        """Masks ``(B, M, *spatial)`` moved as the images of the same draw; only labels that were there come out."""
-        return self._move(mask.float(), draw, "nearest").to(mask.dtype)
-
-    def _move(self, image: Tensor, draw: Draw, mode: Mode) -> Tensor:
-        moved = draw.moved
-        if not moved.all():
-            image = image.clone()  # later stages write into it
-        if not moved.any():
-            return image
-        matrix = stages.sampling_matrix(tuple(image.shape[2:]), draw.rotation, draw.shear, draw.scale, draw.shift)
-        return stages.on_chosen(image, moved, lambda i, m: stages.resample(i, m, mode, self.padding), matrix)
+        layout = torch.channels_last if image.ndim == 4 else torch.channels_last_3d
+        return image.contiguous(memory_format=layout) if given.is_contiguous(memory_format=layout) else image
 
     def _tone(self, image: Tensor, draw: Draw) -> Tensor:
-        curved, noisy = draw.gamma != 1, draw.noise_std > 0
+        curved, noisy, biased = draw.gamma != 1, draw.noise_std > 0, draw.log_bias.flatten(1).any(1)
         shifted = (draw.contrast != 1) | (draw.brightness != 0)
         image = stages.on_chosen(image, curved, stages.gamma, draw.gamma)
         image = stages.on_chosen(image, shifted, stages.contrast, draw.contrast, draw.brightness)
@@ -232,28 +254,4 @@ class BatchAugment(nn.Module):
         if self.clamp is None:
             return image
         least, largest = self.clamp
-        return stages.on_chosen(image, curved | shifted | noisy, lambda i: i.clamp(least, largest))
-
-
-class _Chance:
-    """Columns of chance for a batch, from one generator."""
-
-    def __init__(self, batch_size: int, generator: torch.Generator) -> None:
-        self.batch_size, self.generator = batch_size, generator
-
-    def between(self, least: float, largest: float, columns: int) -> Tensor:
-        """Uniform ``(B, columns)``, float64: the matrices are built on the CPU, where it costs nothing."""
-        uniform = torch.rand(self.batch_size, columns, generator=self.generator, dtype=torch.float64)
-        return uniform * (largest - least) + least
-
-    def factor(self, bounds: Range) -> Tensor:
-        """``(B, 1)`` uniform in the logarithm: halving is as likely as doubling."""
-        return self.between(math.log(bounds[0]), math.log(bounds[1]), 1).exp()
-
-    def happens(self, probability: float, columns: int = 1) -> Tensor:
-        """Bool ``(B, columns)``."""
-        return self.between(0, 1, columns) < probability
-
-    def sometimes(self, probability: float, least: float, largest: float) -> Tensor:
-        """Uniform ``(B,)`` for a share of the images, 0 for the rest."""
-        return (self.happens(probability) * self.between(least, largest, 1)).flatten()
+        return stages.on_chosen(image, curved | shifted | noisy | biased, lambda i: i.clamp(least, largest))

@@ -2,15 +2,12 @@
 
 import math
 from collections.abc import Callable
-from itertools import combinations
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Mode = Literal["bilinear", "nearest"]
-Padding = Literal["border", "zeros"]
+from medcnn.transforms.augment_grid import smooth_field
 
 
 def on_chosen(image: Tensor, chosen: Tensor, stage: Callable[..., Tensor], *per_image: Tensor) -> Tensor:
@@ -43,53 +40,6 @@ def _per_image(values: Tensor, image: Tensor) -> Tensor:
     return values.view(-1, *[1] * (image.ndim - 1))
 
 
-def sampling_matrix(size: tuple[int, ...], rotation: Tensor, shear: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Where each output position is read, as :func:`torch.nn.functional.affine_grid` defines it.
-
-    The image is sheared, rotated and scaled about its center, then shifted. Angles are those of the pixel grid, so a
-    rotation keeps distances on an image that is not square; unequal voxel spacings are not known here.
-
-    Args:
-        size: Spatial size of the image, ``d`` numbers.
-        rotation: Degrees for each plane ``(B, d(d-1)/2)``, in the order of ``combinations(range(d), 2)`` and in the
-            direction of ``torch.rot90`` with these axes.
-        shear: Degrees for each plane, same shape: the first axis moves with the second.
-        scale: Factor for each axis ``(B, d)``; negative mirrors it.
-        shift: Fraction of the size for each axis ``(B, d)``.
-
-    Returns:
-        Matrices ``(B, d, d + 1)``, last axis first.
-    """
-    axes = len(size)
-    linear = torch.diag_embed(scale)
-    for plane, (first, second) in enumerate(combinations(range(axes), 2)):
-        slant = torch.eye(axes, dtype=scale.dtype).repeat(len(scale), 1, 1)
-        slant[:, first, second] = shear[:, plane].deg2rad().tan()
-        angle = rotation[:, plane].deg2rad()
-        turn = torch.eye(axes, dtype=scale.dtype).repeat(len(scale), 1, 1)
-        turn[:, first, first] = turn[:, second, second] = angle.cos()
-        turn[:, second, first] = angle.sin()
-        turn[:, first, second] = -angle.sin()
-        linear = turn @ slant @ linear
-    half = torch.tensor(size, dtype=scale.dtype) / 2
-    inverse = torch.linalg.inv(linear) * half / half[:, None]  # pixels to the [-1, 1] of each axis
-    offset = inverse @ (-2 * shift)[..., None]
-    return torch.cat([inverse.flip(1, 2), offset.flip(1)], dim=2)
-
-
-def resample(image: Tensor, matrix: Tensor, mode: Mode, padding: Padding) -> Tensor:
-    """Read ``image`` once at the positions of ``matrix`` ``(B, d, d + 1)``."""
-    axes = image.ndim - 2
-    # Every axis adds its own share to the position: sums of small tensors, coordinates before pixels so that rows are
-    # contiguous. affine_grid multiplies a matrix with a 3-vector at every pixel and takes longer than the reading.
-    grid = matrix[..., -1].view(len(image), axes, *[1] * axes)
-    for axis, length in enumerate(image.shape[2:]):
-        position = (2 * torch.arange(length, device=image.device, dtype=matrix.dtype) + 1) / length - 1
-        share = matrix[..., axes - 1 - axis, None] * position
-        grid = grid + share.view(len(image), axes, *[length if a == axis else 1 for a in range(axes)])
-    return F.grid_sample(image, grid.movedim(1, -1), mode=mode, padding_mode=padding, align_corners=False)
-
-
 def blur(image: Tensor, sigma: Tensor) -> Tensor:
     """Gaussian blur, one ``sigma`` above 0 in pixels for each image ``(B,)``, cut at 3 sigma, borders repeated.
 
@@ -111,6 +61,38 @@ def blur(image: Tensor, sigma: Tensor) -> Tensor:
             both = wide.narrow(axis, radius - step, length) + wide.narrow(axis, radius + step, length)
             image = image.addcmul_(both, taps[step])
     return image
+
+
+def low_resolution(image: Tensor, thickness: Tensor) -> Tensor:
+    """As if scanned with larger pixels, ``thickness`` ``(B, d)`` of the given ones, and brought back to the grid.
+
+    Every larger pixel is the mean over its extent, and values in between are linear: both at once are one small matrix
+    an axis, whatever the thickness of each image. The extent of an image holds a whole number of larger pixels.
+    """
+    for axis, length in enumerate(image.shape[2:]):
+        count = (length / thickness[:, axis]).round().clamp_(1, length)
+        matrix = _fewer_and_back(length, count)
+        moved = image.movedim(axis + 2, -1)
+        # One product a image: rows of the image times the matrix transposed.
+        image = torch.bmm(moved.flatten(1, -2), matrix.mT).view(moved.shape).movedim(-1, axis + 2)
+    return image.contiguous()
+
+
+def _fewer_and_back(length: int, count: Tensor) -> Tensor:
+    """``(B, length, length)``: the means of ``count`` equal parts ``(B,)``, read linearly at every pixel."""
+    pixel = torch.arange(length, device=count.device, dtype=count.dtype)
+    part, extent = pixel[:, None], (length / count)[:, None, None]
+    overlap = torch.minimum((part + 1) * extent, pixel + 1) - torch.maximum(part * extent, pixel)
+    means = overlap.clamp_(min=0) / extent
+    last = (count - 1)[:, None]
+    place = ((pixel + 0.5) / extent[:, 0] - 0.5).clamp_(min=0).minimum(last)
+    # A part beyond the last is never near a place.
+    return (1 - (place[:, :, None] - pixel).abs()).clamp_(min=0) @ means
+
+
+def bias_field(image: Tensor, log_bias: Tensor) -> Tensor:
+    """Times a smooth factor, the same for all channels; ``log_bias`` ``(B, 1, *points)`` controls its logarithm."""
+    return image * smooth_field(log_bias, image.shape[2:]).exp_()
 
 
 def gamma(image: Tensor, exponent: Tensor) -> Tensor:

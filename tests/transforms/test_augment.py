@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from medcnn.errors import ConfigError
-from medcnn.transforms.augment import BatchAugment, Draw
+from medcnn.transforms.augment import BatchAugment
+from medcnn.transforms.augment_draw import Draw
 from medcnn.transforms.augment_stages import noise
 
 EVERYTHING = {

@@ -2,6 +2,7 @@
 
 import stat
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,15 +21,32 @@ REASONS: dict[str, str] = {
     "bad_header": "a header element that is needed is missing, damaged or contradicts the pixels",
     "unsupported_photometric": "a photometric interpretation that is not read here",
     "unsupported_object": "a DICOM object that is not an image, such as a report or a plan",
-    "too_large": "more pixels than any radiograph has",
+    "too_large": "more pixels than any film, or more voxels than any volume has",
     "bomb": "inflates to far more than its size warrants",
     "unreadable": "the file system did not hand out the bytes",
     "no_variation": "every pixel has the same value",
+    "volume": "a volume where one film was expected",
+    "film": "a film where a volume was expected",
+    "unsupported_values": "voxels that are no single real numbers, such as color or complex ones",
+    "several_volumes": "several volumes in one file, such as a time series",
+    "header_and_image_apart": "header and voxels are in two files (.hdr and .img)",
+    "no_geometry": "position, orientation or spacing is missing or is no geometry",
+    "gaps": "distances between slices differ: a slice is missing, or two series are mixed",
+    "duplicate_position": "several slices lie at one position",
+    "mixed_orientation": "slices of one series are turned against each other",
+    "mixed_size": "slices of one series differ in rows, columns or spacing",
+    "not_aligned": "slices of one series are shifted against each other",
+    "gantry_tilt": "slices are stacked along a line that is not perpendicular to them",
+    "mosaic": "slices tiled into one image",
+    "copy": "the same image again",
+    "not_dicom": "an image, but no DICOM file: it belongs to no series",
+    "several_series": "several series where one was expected",
 }
 
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff", "jpeg"), (b"II*\0", "tiff"), (b"MM\0*", "tiff"),
           (b"II+\0", "tiff"), (b"MM\0+", "tiff"))  # fmt: skip
-_HEAD_BYTES = 132
+_NIFTI_1, _NIFTI_2 = (b"n+1\0", b"ni1\0"), (b"n+2\0", b"ni2\0")
+_HEAD_BYTES = 1024
 
 
 class Found(NamedTuple):
@@ -39,7 +57,7 @@ class Found(NamedTuple):
 
 
 def kind_of(path: Path) -> str:
-    """Format of a file: ``dicom``, ``png``, ``jpeg``, ``tiff``, ``npz`` or ``unknown``.
+    """Format of a file: ``dicom``, ``nifti``, ``png``, ``jpeg``, ``tiff``, ``npz`` or ``unknown``.
 
     A file that cannot be opened, a pipe or a device is ``unknown``; reading it then says why.
     """
@@ -53,17 +71,31 @@ def kind_of(path: Path) -> str:
 
 
 def kind_of_bytes(head: bytes) -> str:
-    """Format by the first 132 bytes of a file."""
+    """Format by the first 1,024 bytes of a file."""
     # DICOM first: a preamble may legally carry the magic of a TIFF.
     if head[128:132] == b"DICM":
         return "dicom"
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
+    if _is_nifti(_inflated(head) if head.startswith(b"\x1f\x8b") else head):
+        return "nifti"
     if head.startswith(b"PK\x03\x04") and len(head) > 30:
         name_length = struct.unpack_from("<H", head, 26)[0]
         return "npz" if head[30 : 30 + name_length].endswith(b".npy") else "unknown"
     return "dicom" if _starts_with_an_element(head) else "unknown"
+
+
+def _is_nifti(head: bytes) -> bool:
+    return head[344:348] in _NIFTI_1 or head[4:8] in _NIFTI_2
+
+
+def _inflated(head: bytes) -> bytes:
+    """What the beginning of a gzip holds, as far as it goes."""
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, _HEAD_BYTES)
+    except zlib.error:
+        return b""
 
 
 def _starts_with_an_element(head: bytes) -> bool:
@@ -132,4 +164,4 @@ def refusal(path: Path) -> ReadError:
         return ReadError("unreadable", f"{path.name}: is not a regular file")
     if status.st_size == 0:
         return ReadError("empty", f"{path.name}: the file is empty; copy it again")
-    return ReadError("not_an_image", f"{path.name}: expected DICOM, PNG, JPEG, TIFF or npz, found none of them")
+    return ReadError("not_an_image", f"{path.name}: expected DICOM, NIfTI, PNG, JPEG, TIFF or npz, found none of them")

@@ -1,12 +1,16 @@
-"""One reader for every kind of film; what a file is, its first bytes say."""
+"""One reader for every kind of film and one for every kind of volume; what a file is, its first bytes say."""
 
+from collections import Counter
 from pathlib import Path
 
 from medcnn.errors import ReadError
 from medcnn.io.dicom import read_dicom
 from medcnn.io.film import Film
 from medcnn.io.find import kind_of, refusal
+from medcnn.io.nifti import read_nifti
 from medcnn.io.raster import read_raster
+from medcnn.io.series import find_series, read_series
+from medcnn.io.volume import Volume
 
 
 def read_film(path: Path) -> Film:
@@ -23,4 +27,44 @@ def read_film(path: Path) -> Film:
         return read_raster(path)
     if kind == "npz":
         raise ReadError("multiframe", f"{path.name}: an npz holds many images; expected a file with one")
+    if kind == "nifti":
+        raise ReadError("volume", f"{path.name}: a NIfTI volume; expected a film")
     raise refusal(path)
+
+
+def read_volume(path: Path) -> Volume:
+    """The volume in a NIfTI file, a DICOM file or a folder that holds exactly one series.
+
+    A folder that holds one NIfTI file and no series gives that.
+
+    Raises:
+        ReadError: With one of ``medcnn.io.find.REASONS``; its message names files by their names only.
+        MedcnnError: If there is nothing at ``path``.
+    """
+    path = Path(path)
+    if path.is_dir() or kind_of(path) == "dicom":
+        return _one_series(path)
+    if kind_of(path) == "nifti":
+        return read_nifti(path)
+    if kind_of(path) != "unknown":
+        raise ReadError("film", f"{path.name}: an image of two dimensions; expected a volume (NIfTI or DICOM)")
+    raise refusal(path)
+
+
+def _one_series(path: Path) -> Volume:
+    """The one series at a path, else its one NIfTI file; anything else is told by what is there."""
+    found = find_series(path)
+    if len(found.series) == 1:
+        return read_series(found.series[0])
+    niftis = [one for one, code, _ in found.skipped if code == "not_dicom" and kind_of(one) == "nifti"]
+    if not found.series and len(niftis) == 1:
+        return read_nifti(niftis[0])
+    if found.series:
+        listed = ", ".join(f"{one.name} ({one.modality}, {one.count} slices)" for one in found.series)
+        raise ReadError("several_series", f"{path.name}: expected one series, found {len(found.series)}: {listed}")
+    if niftis:
+        raise ReadError("several_series", f"{path.name}: {len(niftis)} NIfTI files, no DICOM series; name one of them")
+    reasons = Counter(code for _, code, _ in found.skipped)
+    code = reasons.most_common(1)[0][0] if reasons else "empty"
+    first = next((f"; {sentence}" for _, one, sentence in found.skipped if one == code), "")
+    raise ReadError(code, f"{path.name}: no series of slices among {len(found.skipped)} files{first}")

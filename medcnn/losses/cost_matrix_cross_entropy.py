@@ -26,8 +26,8 @@ def cost_matrix_cross_entropy(logits: Tensor, target: Tensor, cost: Tensor) -> T
       sure right answer only, and its gradient does not vanish for a sure wrong one, as the expected cost's does.
 
     Args:
-        logits: ``(B, K)``.
-        target: Classes int64 ``(B,)``, -1 unknown.
+        logits: ``(B, K)``, or ``(B, K, *spatial)`` of a segmentation.
+        target: Classes int64 ``(B, *spatial)``, -1 unknown.
         cost: ``cost[true, predicted]``, ``(K, K)``, zero on the diagonal and above zero elsewhere.
 
     Returns:
@@ -40,7 +40,7 @@ def cost_matrix_cross_entropy(logits: Tensor, target: Tensor, cost: Tensor) -> T
     crossed = F.cross_entropy(logits, true, reduction="none")
     # By a softmax over the wrong classes alone: 1 - p_y as a difference would be zero for a sure right answer.
     wrong = logits.scatter(1, true[:, None], -math.inf).softmax(dim=1)
-    price = (cost.to(logits)[true] * wrong).sum(dim=1)
+    price = (cost.to(logits)[true].movedim(-1, 1) * wrong).sum(dim=1)
     return mean_over(torch.where(known, price * crossed, 0), known.sum())
 
 
@@ -74,7 +74,7 @@ class CostMatrixCrossEntropy(nn.Module):
         self.register_buffer("cost", torch.tensor(cost, dtype=torch.float32))
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of a batch: logits ``(B, K)``, classes int64 ``(B,)`` with -1 unknown."""
-        if logits.shape[-1] != len(self.cost):
-            raise ValueError(f"cost is for {len(self.cost)} classes and the logits are for {logits.shape[-1]}")
+        """The loss of a batch: logits ``(B, K, *spatial)``, classes int64 ``(B, *spatial)`` with -1 unknown."""
+        if logits.shape[1] != len(self.cost):
+            raise ValueError(f"cost is for {len(self.cost)} classes and the logits are for {logits.shape[1]}")
         return cost_matrix_cross_entropy(logits, target, self.cost)

@@ -12,8 +12,8 @@ def focal_loss(logits: Tensor, target: Tensor, gamma: float = 2.0, alpha: Tensor
     """The mean over the known of ``alpha * (1 - p) ** gamma * -log p``, p the probability of the right answer.
 
     Args:
-        logits: ``(B, K)``.
-        target: Classes int64 ``(B,)``, -1 unknown; or findings float ``(B, K)`` of 0 or 1, NaN unknown.
+        logits: ``(B, K)``, or ``(B, K, *spatial)`` of a segmentation.
+        target: Classes int64 ``(B, *spatial)``, -1 unknown; or findings float ``(B, K)`` of 0 or 1, NaN unknown.
         gamma: How fast a sure answer loses weight, at least 0; at 0 it is the cross-entropy.
         alpha: Weight of each class ``(K,)``; of findings, the weight of a positive of each ``(K,)`` or ``(1,)``,
             a negative weighing ``1 - alpha``.
@@ -62,8 +62,8 @@ class FocalLoss(nn.Module):
         self.register_buffer("alpha", given_weights("alpha", given, ()))
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of a batch: logits ``(B, K)``, classes int64 ``(B,)`` or findings float ``(B, K)``."""
+        """The loss of a batch: logits ``(B, K, *spatial)``, classes int64 ``(B, *spatial)`` or findings ``(B, K)``."""
         count = 0 if self.alpha is None else len(self.alpha)
-        if count not in (0, logits.shape[-1]) and not (count == 1 and target.is_floating_point()):
-            raise ValueError(f"alpha has {count} weights and the logits are for {logits.shape[-1]} classes")
+        if count not in (0, *logits.shape[1:2]) and not (count == 1 and target.is_floating_point()):
+            raise ValueError(f"alpha has {count} weights and the logits are for {logits.shape[1]} classes")
         return focal_loss(logits, target, self.gamma, self.alpha)

@@ -8,7 +8,7 @@ def known_targets(target: Tensor) -> Tensor:
     """Where a target is known.
 
     Args:
-        target: Classes int64 ``(B,)``, -1 unknown; or findings float ``(B, K)`` in [0, 1], NaN unknown.
+        target: Classes int64 ``(B, *spatial)``, -1 unknown; or findings float ``(B, K)`` in [0, 1], NaN unknown.
 
     Returns:
         Booleans of the same shape.
@@ -33,15 +33,16 @@ def mean_over(losses: Tensor, mass: Tensor) -> Tensor:
 
 
 def require_classes(logits: Tensor, target: Tensor) -> None:
-    """Refuse shapes that are not one row of logits and one class index a case.
+    """Refuse shapes that are not K logits for each class index, one a case or one a voxel.
 
     Raises:
         ValueError: The shapes do not fit, or the target holds floats.
     """
-    if logits.ndim != 2 or target.shape != logits.shape[:1] or target.is_floating_point():
+    if logits.ndim < 2 or target.shape != logits.shape[:1] + logits.shape[2:] or target.is_floating_point():
         raise ValueError(
-            f"expected logits (B, K) and int64 classes (B,), found {tuple(logits.shape)} and {tuple(target.shape)} "
-            f"of {target.dtype}; for findings that may stand together take WeightedBinaryCrossEntropy"
+            f"expected logits (B, K, *spatial) and int64 classes (B, *spatial), found {tuple(logits.shape)} and "
+            f"{tuple(target.shape)} of {target.dtype}; for findings that may stand together take "
+            "WeightedBinaryCrossEntropy"
         )
 
 

@@ -10,11 +10,11 @@ from medcnn.losses.known import at_least_float32, known_targets, mean_over, requ
 def weighted_cross_entropy(
     logits: Tensor, target: Tensor, weight: Tensor | None = None, label_smoothing: float = 0.0
 ) -> Tensor:
-    """``sum_i w[y_i] * -log p_i[y_i] / sum_i w[y_i]`` over the known cases.
+    """``sum_i w[y_i] * -log p_i[y_i] / sum_i w[y_i]`` over the known cases, or voxels.
 
     Args:
-        logits: ``(B, K)``.
-        target: Classes int64 ``(B,)``, -1 unknown.
+        logits: ``(B, K)``, or ``(B, K, *spatial)`` of a segmentation.
+        target: Classes int64 ``(B,)``, or ``(B, *spatial)``; -1 unknown.
         weight: One weight a class ``(K,)``.
         label_smoothing: How much of the target is spread over all classes, as torch's.
 
@@ -29,7 +29,7 @@ def weighted_cross_entropy(
 
 
 def class_mass(target: Tensor, weight: Tensor | None) -> Tensor:
-    """What the known cases of a batch weigh together: a scalar."""
+    """What the known cases, or voxels, of a batch weigh together: a scalar."""
     known = known_targets(target)
     return known.sum() if weight is None else (weight[target.clamp(min=0)] * known).sum()
 
@@ -55,7 +55,7 @@ class WeightedCrossEntropy(nn.Module):
         self.register_buffer("weight", given_weights("weight", weight, ("balanced", "effective")))
 
     def set_counts(self, counts: Tensor) -> None:
-        """Weigh the classes by their cases ``(K,)`` in the training split; weights that were given stay."""
+        """Weigh the classes by their cases or voxels ``(K,)`` in the training split; weights that were given stay."""
         if self.rule is not None:
             weights = balanced_weights(counts) if self.rule == "balanced" else effective_weights(counts, self.beta)
             self.weight = weights if self.weight is None else weights.to(self.weight)
@@ -65,7 +65,7 @@ class WeightedCrossEntropy(nn.Module):
         return class_mass(target, self.weight)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of a batch: logits ``(B, K)``, classes int64 ``(B,)`` with -1 unknown."""
+        """The loss of a batch: logits ``(B, K, *spatial)``, classes int64 ``(B, *spatial)`` with -1 unknown."""
         if self.rule is not None and self.weight is None:
             raise ValueError(f"weight {self.rule!r} is not counted yet: call set_counts first")
         return weighted_cross_entropy(logits, target, self.weight, self.label_smoothing)

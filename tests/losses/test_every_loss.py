@@ -8,8 +8,14 @@ import torch
 from torch import nn
 
 import medcnn.losses
+from medcnn.losses.focal import FocalLoss
+from medcnn.losses.soft_dice import SoftDice
 
-ARGUMENTS = {"CostMatrixCrossEntropy": {"cost": [[0, 1, 2], [5, 0, 1], [1, 1, 0]]}}
+ARGUMENTS = {
+    "CostMatrixCrossEntropy": lambda: {"cost": [[0, 1, 2], [5, 0, 1], [1, 1, 0]]},
+    "WeightedSum": lambda: {"losses": [FocalLoss(), SoftDice()], "weights": [1.0, 0.5]},
+    "DeepSupervision": lambda: {"loss": SoftDice()},
+}
 
 
 def losses():
@@ -24,7 +30,7 @@ def cases():
     for name, loss in losses():
         if name != "WeightedBinaryCrossEntropy":
             yield pytest.param(
-                lambda loss=loss, name=name: loss(**ARGUMENTS.get(name, {})), False, id=f"{name}-classes"
+                lambda loss=loss, name=name: loss(**ARGUMENTS.get(name, dict)()), False, id=f"{name}-classes"
             )
         if name in ("WeightedBinaryCrossEntropy", "FocalLoss"):
             yield pytest.param(loss, True, id=f"{name}-findings")
@@ -41,7 +47,8 @@ def right(multilabel, size=6):
 
 def test_the_room_is_not_empty():
     assert {name for name, _ in losses()} == {
-        "WeightedCrossEntropy", "CostMatrixCrossEntropy", "WeightedBinaryCrossEntropy", "FocalLoss"
+        "WeightedCrossEntropy", "CostMatrixCrossEntropy", "WeightedBinaryCrossEntropy", "FocalLoss", "SoftDice",
+        "Tversky", "WeightedSum", "DeepSupervision",
     }  # fmt: skip
 
 
@@ -104,6 +111,25 @@ class TestEvery:
         target, _ = right(multilabel, 4)
         logits = torch.randn(4, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(3)).requires_grad_()
         assert torch.autograd.gradcheck(lambda z: make()(z, target), logits)
+
+    def test_voxels_weigh_as_cases_do(self, make, multilabel):
+        if multilabel:
+            pytest.skip("classes only")
+        target, _ = right(multilabel, 24)
+        target[5] = -1
+        logits = torch.randn(24, 3, generator=torch.Generator().manual_seed(4))
+        voxels = logits.view(2, 3, 2, 2, 3).movedim(-1, 1)
+        torch.testing.assert_close(make()(voxels, target.view(2, 3, 2, 2)), make()(logits, target))
+
+    def test_dense_logits_under_autocast_give_a_float32_loss(self, make, multilabel):
+        if multilabel:
+            pytest.skip("classes only")
+        target, answer = right(multilabel, 24)
+        voxels, truth = answer.view(2, 3, 4, 3).movedim(-1, 1), target.view(2, 3, 4)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = make()(voxels.bfloat16(), truth)
+        assert loss.dtype == torch.float32
+        torch.testing.assert_close(loss, make()(voxels, truth))
 
     @pytest.mark.parametrize("shape", [(4, 1), (4, 3, 1), (3,)])
     def test_a_target_of_another_shape_is_refused(self, make, multilabel, shape):

@@ -16,8 +16,8 @@ from torch import Tensor
 import medcnn
 from medcnn.errors import CheckpointError
 from medcnn.tasks.archive import read_checkpoint, write_whole
+from medcnn.tasks.base import CaseTask
 from medcnn.tasks.build import build
-from medcnn.tasks.classification import ClassificationTask
 from medcnn.tasks.decision import Decision
 from medcnn.tasks.plain import is_plain
 
@@ -39,8 +39,8 @@ class Product:
         classes: Names, in the order of the logits.
         multilabel: Whether several findings may stand together.
         decision: ``Decision.to_dict()``; None where no validation has chosen one.
-        provenance: run_id, medcnn_version, data_digest, image_shape ``(C, *spatial)``, and trained_on: the pseudonyms
-            of the training cases, so that no test counts one of them.
+        provenance: run_id, medcnn_version, data_digest, image_shape ``(C, *spatial)``, trained_on: the pseudonyms of
+            the training cases, so that no test counts one of them; and per_voxel where the answer is a segmentation.
     """
 
     weights: dict[str, Tensor]
@@ -84,6 +84,8 @@ class Product:
                 "trained_on": list(origin.get("trained_on", ())),
             },
         }  # fmt: skip
+        if origin.get("per_voxel"):
+            parts["provenance"]["per_voxel"] = True
         return cls._of(dict(found["state_dict"]), parts, Path(path).name)
 
     @classmethod
@@ -145,15 +147,15 @@ class Product:
         recipe = json.dumps(self._parts, sort_keys=True, ensure_ascii=False).encode()
         return hashlib.sha256(self._packed + recipe).hexdigest()
 
-    def build_task(self) -> ClassificationTask:
+    def build_task(self) -> CaseTask:
         """The task with its weights and decision, ready to score.
 
         Raises:
             CheckpointError: A class outside the allow-list, or weights that do not fit it.
         """
         task = build(self.task)
-        if not isinstance(task, ClassificationTask):
-            raise CheckpointError(f"the model is a {self.task.get('class_path')}; expected a ClassificationTask")
+        if not isinstance(task, CaseTask):
+            raise CheckpointError(f"the model is a {self.task.get('class_path')}; expected a task of medcnn")
         try:
             task.load_state_dict(self.weights)
         except RuntimeError as error:

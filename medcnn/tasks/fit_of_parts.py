@@ -1,6 +1,7 @@
 """Do net, data and classes fit each other? Said in one line at the first batch, not in a traceback from a kernel."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -13,17 +14,18 @@ COMPLAINTS = (
 )  # fmt: skip
 
 
-def explained(net: nn.Module, image: Tensor) -> Tensor:
-    """The net's logits; a complaint about channels or sizes becomes one line that says what came in.
+def explained(net: nn.Module, image: Tensor) -> Any:
+    """The net's logits, or its list of them; a complaint about channels or sizes becomes one line that says what came in.
 
     Raises:
         ConfigError: The net does not take images of this shape.
     """
     try:
         return net(image)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         first = str(error).splitlines()[0] if str(error) else ""
-        if not any(words in first for words in COMPLAINTS):
+        # A ValueError is a net's own word about what it was given.
+        if isinstance(error, RuntimeError) and not any(words in first for words in COMPLAINTS):
             raise
         raise ConfigError(
             f"{type(net).__name__} does not take images of shape {tuple(image.shape[1:])} (channels, *spatial): "
@@ -55,6 +57,31 @@ def check_batch(batch: Mapping[str, Tensor], logits: Tensor, classes: Sequence[s
     if bool(wrong.any()):
         allowed = "0 to 1, or NaN where unknown" if multilabel else f"0 to {count - 1}, or -1 where unknown"
         raise ConfigError(f"a label is {labels[wrong][0].item():g}; expected {allowed}, for {', '.join(classes)}")
+
+
+def check_voxels(batch: Mapping[str, Tensor], logits: Tensor, classes: Sequence[str]) -> None:
+    """Compare one batch's logits and masks with the classes.
+
+    Raises:
+        ConfigError: The net gives another number of logits or another size, or masks are of the wrong shape, type or
+            range.
+    """
+    image, mask, count = batch["image"], batch["mask"], len(classes)
+    wanted = (len(image), *image.shape[2:])
+    if logits.shape != (wanted[0], count, *wanted[1:]):
+        raise ConfigError(
+            f"the net gives logits of shape {tuple(logits.shape[1:])} for images of {tuple(image.shape[1:])}; expected "
+            f"{(count, *wanted[1:])}, for the classes {', '.join(classes)}: set its number of outputs "
+            f"(--model.init_args.net.init_args.out_channels {count}), or take a net that answers for each voxel"
+        )
+    if mask.shape != wanted or mask.is_floating_point():
+        raise ConfigError(f"masks are {mask.dtype} {tuple(mask.shape)}; expected int64 {wanted}, as the images")
+    lowest, highest = int(mask.min()), int(mask.max())
+    if lowest < -1 or highest >= count:
+        wrong = lowest if lowest < -1 else highest
+        raise ConfigError(
+            f"a mask holds the value {wrong}; expected 0 to {count - 1}, or -1 where unknown, for {', '.join(classes)}"
+        )
 
 
 def check_counts(counts: Tensor, classes: Sequence[str], multilabel: bool) -> Tensor:

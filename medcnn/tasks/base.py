@@ -1,0 +1,238 @@
+"""What every task does alike: a step, an epoch's mean loss, the cases it learns from, and a checkpoint that tells all."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+import medcnn
+from medcnn.errors import ConfigError
+from medcnn.tasks.decision import Decision
+from medcnn.tasks.fit_of_parts import check_counts, explained
+from medcnn.tasks.optimization import LRSchedulerCallable, OptimizerCallable, optimizer_and_schedule
+from medcnn.tasks.plain import plain_only
+
+Batch = dict[str, Tensor]
+
+
+class CaseTask(pl.LightningModule, ABC):
+    """A net learns from batches of cases and is judged by every case of a split once. Subclasses say how.
+
+    A subclass gives ``answer``, ``columns``, and what its evaluation keeps of a batch (``_keep``) and makes of all
+    (``_conclude``).
+
+    Args:
+        net: Images ``(B, C, *spatial)`` to logits; in training it may give a list of them for the loss to take.
+        loss: Logits and targets to a scalar. With a method ``set_counts`` it is told the training split's counts.
+        classes: Names, K of them.
+        optimizer: From parameter groups to an optimizer.
+        scheduler: From an optimizer to a scheduler; steps once an epoch, or as often as its ``interval`` says.
+        decay_all: Also let weight decay act on biases and on the scales of normalization.
+
+    Attributes:
+        monitor: The figure by which the best checkpoint is told; more is better.
+        headline: Names of the figures a user reads first, in order.
+        target: What a batch calls its truth.
+        per_voxel: Whether the answer is one for each voxel, not one for each case.
+        decision: How probabilities are calibrated and called; None where nothing is chosen, or not yet.
+        evaluated: Stage to what its last evaluation kept of each case, on the CPU of every process.
+        summaries: Stage to the figures of its last evaluation.
+        run_id: The tracked run that trains this task; "" outside one.
+        image_shape: ``(C, *spatial)`` of the images seen; empty before the first.
+        data_digest: Digest of the cases it was fitted on.
+        trained_on: Pseudonyms of the cases it was fitted on.
+    """
+
+    monitor: ClassVar[str]
+    headline: ClassVar[tuple[str, ...]] = ()
+    target: ClassVar[str]
+    per_voxel: ClassVar[bool] = False
+    multilabel: bool = False
+
+    def __init__(
+        self,
+        net: nn.Module,
+        loss: nn.Module,
+        classes: Sequence[str],
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        scheduler: LRSchedulerCallable | None = None,
+        decay_all: bool = False,
+    ) -> None:
+        super().__init__()
+        with warnings.catch_warnings():
+            # Lightning advises to ignore net and loss here, which would make the file useless without the program.
+            warnings.filterwarnings("ignore", message="Attribute .* is an instance of `nn.Module`")
+            self.save_hyperparameters()
+        self.classes = tuple(classes)
+        self.net: Any = net
+        self.loss: Any = loss  # its optional methods set_counts and mass are asked for by name
+        self.optimizer, self.scheduler, self.decay_all = optimizer, scheduler, decay_all
+        self.decision: Decision | None = None
+        self.evaluated: dict[str, dict[str, Tensor]] = {}
+        self.summaries: dict[str, Any] = {}
+        self.run_id, self.data_digest = "", ""
+        self.image_shape: tuple[int, ...] = ()
+        self.trained_on: tuple[str, ...] = ()
+        # NaN stays NaN. "disable" would say the same, but makes torchmetrics 1.9 forget the weights.
+        self._train_loss = MeanMetric(nan_strategy=float("nan"))
+        self._steps: list[tuple[Tensor, Tensor]] = []
+        self._seed = 0
+
+    @abstractmethod
+    def answer(self, images: Tensor) -> Tensor:
+        """Probabilities of prepared images ``(B, C, *spatial)``: ``(B, K)``, or one for each voxel."""
+
+    @abstractmethod
+    def columns(self, predicted: Mapping[str, Tensor]) -> dict[str, Any]:
+        """What ``predict_step`` gave for all cases, joined, as columns of a table."""
+
+    @abstractmethod
+    def _keep(self, batch: Batch, batch_idx: int, stage: str) -> None:
+        """Keep what the net says about one batch."""
+
+    @abstractmethod
+    def _conclude(self, stage: str) -> None:
+        """Log the figures of all batches and of all processes."""
+
+    @abstractmethod
+    def _check(self, batch: Batch, logits: Any) -> None:
+        """Refuse a batch that does not fit the net or the classes."""
+
+    def forward(self, image: Tensor) -> Any:
+        """Images ``(B, C, *spatial)`` to logits."""
+        return self.net(image)
+
+    def on_fit_start(self) -> None:
+        """Tell the loss the training split's counts; a resumed training keeps the weights it began with."""
+        self._seed = torch.initial_seed()
+        self.trained_on = training_cases(getattr(self.trainer, "datamodule", None))
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if hasattr(data, "describe"):
+            self.data_digest = str(data.describe().get("digest", ""))
+        if not hasattr(self.loss, "set_counts") or self.trainer.ckpt_path is not None:
+            return
+        if hasattr(data, "class_counts"):
+            self.loss.set_counts(check_counts(data.class_counts("train"), self.classes, self.multilabel))
+        elif getattr(self.loss, "rule", None):
+            raise ConfigError(
+                f"the loss wants {self.loss.rule!r} weights, and {type(data).__name__} has no class_counts; "
+                "give a list of weights"
+            )
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the chance inside the net (dropout) anew: a resumed epoch draws what an uninterrupted one does."""
+        torch.manual_seed(self._seed + 1_000_003 * (self.current_epoch + 1) + self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of one batch. Nothing is logged here: a log call costs more than all else around the net."""
+        logits = self._logits(batch, batch_idx)
+        loss = self.loss(logits, batch[self.target])
+        self._steps.append((loss.detach(), self._mass(batch[self.target])))
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's mean loss, each step weighed by what its batch weighed."""
+        if self._steps:
+            losses, masses = (torch.stack(part).float() for part in zip(*self._steps, strict=True))
+            self._train_loss.update(losses, masses)
+        self._log({"train/loss": self._train_loss.compute()})
+        self._train_loss.reset()
+        self._steps.clear()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep what the net says about one batch."""
+        self._keep(batch, batch_idx, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep what the net says about one batch."""
+        self._keep(batch, batch_idx, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the figures."""
+        self._conclude("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the figures, by the decision in the checkpoint where there is one."""
+        self._conclude("test")
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer over parameters that learn, and its schedule."""
+        return optimizer_and_schedule(self.net, self.optimizer, self.scheduler, self.decay_all, self.trainer)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what makes the file a product: the decision, and where it comes from; keep plain data only."""
+        arguments = self._arguments()
+        arguments.setdefault("_class_path", f"{type(self).__module__}.{type(self).__qualname__}")
+        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = plain_only(arguments)
+        checkpoint["decision"] = self.decision.to_dict() if self.decision else None
+        checkpoint["medcnn"] = {
+            "version": medcnn.__version__,
+            "run_id": self.run_id or "",
+            "image_shape": list(self.image_shape),
+            "data_digest": self.data_digest,
+            "trained_on": list(self.trained_on),
+            "per_voxel": self.per_voxel,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take back the decision and the origin."""
+        kept = checkpoint.get("decision")
+        self.decision = Decision.from_dict(kept) if kept else None
+        origin = checkpoint.get("medcnn", {})
+        self.run_id, self.data_digest = origin.get("run_id", ""), origin.get("data_digest", "")
+        self.image_shape = tuple(origin.get("image_shape", ()))
+        self.trained_on = tuple(origin.get("trained_on", ()))
+
+    def _arguments(self) -> dict[str, Any]:
+        """What the task was made from; classes as they are known, for a command line leaves them to the data."""
+        return {**self.hparams, "classes": list(self.classes)}
+
+    def _shape_loss(self) -> None:
+        """Give the loss's buffers their final shape, so that a state can be loaded before the data is there."""
+        if hasattr(self.loss, "set_counts"):
+            self.loss.set_counts(torch.ones((len(self.classes), 2) if self.multilabel else len(self.classes)))
+
+    def _logits(self, batch: Batch, batch_idx: int) -> Any:
+        logits = explained(self.net, batch["image"])
+        if batch_idx == 0:
+            # Once an epoch: looking at labels waits for the device.
+            self._check(batch, logits)
+            self.image_shape = tuple(batch["image"].shape[1:])
+        return logits
+
+    def _mass(self, target: Tensor) -> Tensor:
+        """What a batch's loss counts for in the mean of an epoch."""
+        if hasattr(self.loss, "mass"):
+            return self.loss.mass(target)
+        return (~target.isnan()).sum() if target.is_floating_point() else (target >= 0).sum()
+
+    def _log(self, figures: dict[str, Any]) -> None:
+        with warnings.catch_warnings():
+            # Every process holds the same figures already: a mean over processes would only add rounding.
+            warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
+            self.log_dict(figures, on_step=False, on_epoch=True, batch_size=1)
+
+
+def checked_classes(classes: Sequence[str], least: int = 2) -> tuple[str, ...]:
+    """The names as they came.
+
+    Raises:
+        ConfigError: They are fewer than ``least``, or two are alike.
+    """
+    names = tuple(classes)
+    if isinstance(classes, str) or len(names) < least or len(set(names)) < len(names):
+        raise ConfigError(f"classes are {classes!r}; expected at least {least} different names")
+    return names
+
+
+def training_cases(data: Any) -> tuple[str, ...]:
+    """Pseudonyms of the cases that a data module trains on; none where it names none."""
+    cases = getattr(data, "cases", None)
+    if cases is None or not {"case", "split"} <= set(cases):
+        return ()
+    return tuple(cases.loc[cases["split"] == "train", "case"])

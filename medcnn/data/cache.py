@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -22,6 +22,14 @@ from medcnn.errors import ConfigError, ReadError
 Store = Literal["float32", "float16", "uint8"]
 FORMAT = 1  # of a cache on disk; another number, another key
 _log = logging.getLogger("medcnn.data")
+
+
+class Stamped(Protocol):
+    """Files that a cache is made of."""
+
+    def state(self) -> list[str]:
+        """A line for each image that changes when the image does."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,7 @@ def prepare(images: Images, preprocess: Sequence[Any], spec: Any, plan: CachePla
         return writer.finish()
 
 
-def cache_key(images: Images, spec: Any, store: str) -> str:
+def cache_key(images: Stamped, spec: Any, store: str) -> str:
     """Name of a cache entry: another file, size, time of change, pipeline or number type gives another name."""
     digest = hashlib.blake2b(digest_size=16)
     for line in [str(FORMAT), store, json.dumps(spec, sort_keys=True), *images.state()]:

@@ -134,7 +134,7 @@ def split_cohort(
         flags=tally(flag for flags in prepared.flags for flag in flags),
         digest=cohort.digest or content_table_digest(contents, labels, settled.splits),
     )
-    _report(done)
+    report_split(done)
     return done
 
 
@@ -151,7 +151,8 @@ def content_table_digest(contents: Sequence[str], labels: np.ndarray, splits: Se
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _report(done: SplitCohort) -> None:
+def report_split(done: SplitCohort) -> None:
+    """Logs what the check of a split took out or let pass; by pseudonym."""
     if done.settled.dropped:
         told = ", ".join(f"{count} from {split}" for split, count in done.settled.dropped.items())
         _log.warning("taken out, because a later split holds the same pixels or patient: %s", told)

@@ -1,4 +1,4 @@
-"""What every task does alike: a step, an epoch's mean loss, the cases it learns from, and a checkpoint that tells all."""
+"""What every task does alike: a step, an epoch's mean loss, where it comes from, and a checkpoint that tells all."""
 
 import warnings
 from abc import ABC, abstractmethod
@@ -49,9 +49,9 @@ class CaseTask(pl.LightningModule, ABC):
     """
 
     monitor: ClassVar[str]
-    headline: ClassVar[tuple[str, ...]] = ()
     target: ClassVar[str]
     per_voxel: ClassVar[bool] = False
+    headline: tuple[str, ...] = ()
     multilabel: bool = False
 
     def __init__(

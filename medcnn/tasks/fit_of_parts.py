@@ -15,7 +15,7 @@ COMPLAINTS = (
 
 
 def explained(net: nn.Module, image: Tensor) -> Any:
-    """The net's logits, or its list of them; a complaint about channels or sizes becomes one line that says what came in.
+    """The net's logits, or its list of them; a complaint about channels or sizes becomes one line.
 
     Raises:
         ConfigError: The net does not take images of this shape.

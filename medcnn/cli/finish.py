@@ -17,12 +17,10 @@ from medcnn.tracking.logger import RunLogger
 from medcnn.tracking.models import log_product
 from medcnn.tracking.record import RunRecord
 
-HEADLINE = ("auroc", "average_precision", "balanced_accuracy", "sensitivity", "specificity", "ppv", "npv", "brier")
-
 
 def _figures(cli: LightningCLI, stage: str) -> list[str]:
     values = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
-    found = [(name, values[f"{stage}/{name}"]) for name in HEADLINE if f"{stage}/{name}" in values]
+    found = [(name, values[f"{stage}/{name}"]) for name in cli.model.headline if f"{stage}/{name}" in values]
     return [f"{stage}/{name:<18} {value:.4f}" for name, value in found]
 
 
@@ -72,14 +70,19 @@ def _say_fit(cli: LightningCLI, best: Path, words: list[str]) -> None:
     shown = best.relative_to(Path.cwd()) if best.is_relative_to(Path.cwd()) else best
     model = f"runs:/{run_id}" if run_id else str(shown)
     print("\n".join(["", f"run        {run_id or 'not tracked'}", f"checkpoint {shown}", *_figures(cli, "val")]))
-    decision = cli.model.decision
+    if cli.model.decision is not None:
+        _say_thresholds(cli.model.decision)
+    print(f"next       medcnn test {_config_words(words)} --ckpt_path {model}")
+    if not cli.model.per_voxel:
+        print(f"           medcnn score {model} FOLDER OUT")
+
+
+def _say_thresholds(decision: Decision) -> None:
     for name, threshold in decision.thresholds.items():
         if math.isnan(threshold):
             print(f"threshold  none for {name}: {decision.reasons.get(name, 'no figure')}; score will call it at 0.5")
         else:
             print(f"threshold  {threshold:.4f} for {name}, at a sensitivity of {decision.target_sensitivity:g} or more")
-    print(f"next       medcnn test {_config_words(words)} --ckpt_path {model}")
-    print(f"           medcnn score {model} FOLDER OUT")
 
 
 def say_figures(cli: LightningCLI, stage: str) -> None:
@@ -97,16 +100,13 @@ def _of_all_processes(cli: LightningCLI, part: torch.Tensor) -> torch.Tensor:
 
 
 def finish_predict(cli: LightningCLI) -> None:
-    """Write one row a case: its pseudonym, a probability for each class, and the call."""
+    """Write one row a case: its pseudonym, and what the task says of it."""
     batches = cli.trainer.predict_loop.predictions
-    numbers = _of_all_processes(cli, torch.cat([batch["case"] for batch in batches])).numpy()
-    shares = _of_all_processes(cli, torch.cat([batch["probabilities"] for batch in batches]).float())
+    found = {name: _of_all_processes(cli, torch.cat([batch[name] for batch in batches])) for name in batches[0]}
     if not cli.trainer.is_global_zero:
         return
-    task, decision = cli.model, cli.model.decision or Decision()
-    cases = cli.datamodule.cases.iloc[numbers]
-    table = pd.DataFrame({"case": cases["case"].to_numpy()} | dict(zip(task.classes, shares.numpy().T, strict=True)))
-    table["call"] = decision.call(shares, task.classes, task.multilabel)
+    cases = cli.datamodule.cases.iloc[found["case"].numpy()]
+    table = pd.DataFrame({"case": cases["case"].to_numpy()} | cli.model.columns(found))
     out = Path(cli.config[cli.subcommand].get("out") or "predictions.csv")
     unfinished = out.with_name(f".{out.name}.{os.getpid()}")
     table.to_csv(unfinished, index=False)

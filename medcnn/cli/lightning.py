@@ -1,5 +1,6 @@
 """``fit``, ``validate``, ``test`` and ``predict``: LightningCLI over our own parts."""
 
+import importlib
 import logging
 import sys
 import warnings
@@ -17,7 +18,7 @@ from medcnn.cli.allowed import check_class_paths, guard_yaml
 from medcnn.cli.finish import finish_fit, finish_predict, say_figures
 from medcnn.cli.mendable import as_mendable
 from medcnn.cli.models import resolve_model
-from medcnn.data.module import CaseDataModule
+from medcnn.data.base import CohortDataModule
 from medcnn.errors import ConfigError, LeakError
 from medcnn.tasks.averaging import ExponentialAverage
 from medcnn.tasks.checkpoint import Product, open_product
@@ -42,11 +43,13 @@ QUIET = (
     ".*logging interval.*",
 )
 
+#: In place of a figure's name: the one that the task names as its own, written out before the run begins.
+TASKS_OWN = "of the task"
 CALLBACKS: dict[str, tuple[type[pl.Callback], dict[str, Any]]] = {
     "checkpoint": (
         ModelCheckpoint,
         {
-            "monitor": "val/auroc",
+            "monitor": TASKS_OWN,
             "mode": "max",
             "filename": "best",
             "auto_insert_metric_name": False,
@@ -55,7 +58,7 @@ CALLBACKS: dict[str, tuple[type[pl.Callback], dict[str, Any]]] = {
     ),
     # Of its own: Lightning's save_last writes only when a new best is found, and training goes on from the last epoch.
     "last": (ModelCheckpoint, {"filename": "last", "save_on_train_epoch_end": True, "enable_version_counter": False}),
-    "early_stopping": (EarlyStopping, {"monitor": "val/auroc", "mode": "max", "patience": 15, "check_finite": False}),
+    "early_stopping": (EarlyStopping, {"monitor": TASKS_OWN, "mode": "max", "patience": 15, "check_finite": False}),
     "learning_rate": (LearningRateMonitor, {"logging_interval": "epoch"}),
     "average": (ExponentialAverage, {}),
     "watch": (GradientWatch, {}),
@@ -121,10 +124,13 @@ class MedcnnCLI(LightningCLI):
             self.product, options["ckpt_path"] = open_product(path), None
 
     def before_instantiate_classes(self) -> None:
-        """Hold torch to the threads that were asked for."""
-        threads = self.config[self.config.subcommand].get("threads")
-        if threads:
-            torch.set_num_threads(threads)
+        """Hold torch to the threads that were asked for; watch the figure by which the task is judged."""
+        options = self.config[self.config.subcommand]
+        if options.get("threads"):
+            torch.set_num_threads(options["threads"])
+        for name in ("checkpoint", "early_stopping"):
+            if options[name]["monitor"] == TASKS_OWN:
+                options[name]["monitor"] = _monitor_of(options["model"]["class_path"])
 
     def instantiate_classes(self) -> None:
         """Build the parts; outside ``fit`` the model comes from its checkpoint, not from the config."""
@@ -222,6 +228,12 @@ class MedcnnCLI(LightningCLI):
         finish_predict(self)
 
 
+def _monitor_of(class_path: str) -> str:
+    """The figure that a task names as its own; its loss where it names none."""
+    module, _, name = class_path.rpartition(".")
+    return str(getattr(getattr(importlib.import_module(module), name), "monitor", "val/loss"))
+
+
 def _quiet() -> None:
     """Keep what a user should read; leave out what Lightning says of itself."""
     for name in ("pytorch_lightning", "lightning_fabric"):
@@ -240,7 +252,7 @@ def run(words: list[str]) -> int:
     try:
         MedcnnCLI(
             pl.LightningModule,
-            CaseDataModule,
+            CohortDataModule,
             args=words,
             subclass_mode_model=True,
             subclass_mode_data=True,

@@ -1,6 +1,7 @@
 """What a run records beside its metrics: the data it saw, where it looked, and what it got right and wrong."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,31 @@ from medcnn.tracking.logger import RunLogger
 from medcnn.tracking.looks import looks_at_fixed_cases
 from medcnn.tracking.results import outcome_of, write_results
 from medcnn.tracking.scrub import scrub, scrub_yaml
+from medcnn.tracking.segmented import overlays_of_fixed_cases, scores_of, write_scores
 from medcnn.tracking.surroundings import describe_code, describe_machine, describe_packages
+
+# What can be told of a task is told by what it offers: the first of these that finds what it needs.
+LOOKS: tuple[tuple[str, Callable[..., Any]], ...] = (
+    ("overlay_val", overlays_of_fixed_cases),
+    ("grad_cam_val", looks_at_fixed_cases),
+)
+RESULTS: tuple[tuple[Callable[..., Any], Callable[..., None]], ...] = (
+    (scores_of, write_scores),
+    (outcome_of, write_results),
+)
 
 
 class RunRecord(pl.Callback):
     """Fills the MLflow run so that a training can be judged and repeated from it alone.
 
     Parts of the data module and the task are used where they are there: ``describe``, ``fixed_cases`` and ``cases``;
-    ``evaluated``, ``decision``, ``probabilities`` and ``classes``.
+    ``evaluated``, ``decision``, ``probabilities`` or ``predict``, and ``classes``.
 
     Args:
         cam_every: Epochs from one look at the fixed validation cases to the next, the first epoch being one of them;
-            0 for none.
-        cases: Fixed validation cases to look at; as many of the most confidently right and wrong ones are shown.
+            0 for none. A classifier's Grad-CAM is drawn, a segmentation's masks.
+        cases: Fixed validation cases to look at; as many of the most confidently right and wrong ones are shown, or of
+            the best and the worst.
     """
 
     def __init__(self, cam_every: int = 10, cases: int = 8) -> None:
@@ -79,12 +92,15 @@ class RunRecord(pl.Callback):
     def log_results(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Log the figures of an evaluation and the tables behind them under ``stage/``."""
         logger = run_logger(trainer)
-        outcome = outcome_of(trainer, pl_module, stage) if logger is not None else None
-        if logger is None or outcome is None:
+        if logger is None:
             return
-        with tempfile.TemporaryDirectory() as folder:
-            write_results(Path(folder), trainer, pl_module, outcome, stage, self.cases)
-            logger.experiment.log_artifacts(logger.run_id, folder, stage)
+        for read, write in RESULTS:
+            found = read(trainer, pl_module, stage)
+            if found is not None:
+                with tempfile.TemporaryDirectory() as folder:
+                    write(Path(folder), trainer, pl_module, found, stage, self.cases)
+                    logger.experiment.log_artifacts(logger.run_id, folder, stage)
+                return
 
     def _log_config(self, logger: RunLogger, pl_module: pl.LightningModule) -> None:
         if self.config_text is None:
@@ -96,9 +112,13 @@ class RunRecord(pl.Callback):
 
     def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int) -> None:
         logger = run_logger(trainer)
-        picture = looks_at_fixed_cases(trainer, pl_module, self.cases, epoch) if logger is not None else None
-        if logger is not None and picture is not None:
-            logger.experiment.log_image(logger.run_id, picture, key="grad_cam_val", step=epoch)
+        if logger is None:
+            return
+        for name, look in LOOKS:
+            picture = look(trainer, pl_module, self.cases, epoch)
+            if picture is not None:
+                logger.experiment.log_image(logger.run_id, picture, key=name, step=epoch)
+                return
 
 
 def run_logger(trainer: pl.Trainer) -> RunLogger | None:

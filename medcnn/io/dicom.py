@@ -68,7 +68,7 @@ def _film(stream: BinaryIO) -> Film:
     opened = open_header(stream, _TAGS)
     header = opened.header
     _refuse_other_objects(opened)
-    layout = _layout(header)
+    layout = layout_of(header)
     pixels, flags = _pixels(stored_values(opened, layout), opened, layout)
     spacing = _spacing_mm(header)
     if spacing is None:
@@ -80,22 +80,35 @@ def _film(stream: BinaryIO) -> Film:
         text(header, "SeriesInstanceUID"),
         text(header, "SOPInstanceUID"),
         text(header, "Modality"),
-        tuple(sorted({*flags, *_header_flags(opened)})),
+        tuple(sorted({*flags, *header_flags(opened)})),
     )
 
 
 def _refuse_other_objects(opened: Opened) -> None:
-    kind = UID(text(opened.header, "SOPClassUID"), IGNORE)
-    if kind and kind.name != kind and "Image" not in kind.name:
-        raise ReadError("unsupported_object", f"a DICOM object without a radiograph: {kind.name}")
+    refuse_no_image(opened)
     if whole_number(opened.header, "NumberOfFrames", 1) > 1:
         raise ReadError("multiframe", "the file holds several frames; expected one film")
+
+
+def refuse_no_image(opened: Opened) -> None:
+    """Refuse objects that hold no image, such as reports, and headers that end early.
+
+    Raises:
+        ReadError: ``unsupported_object`` or ``truncated``.
+    """
+    kind = UID(text(opened.header, "SOPClassUID"), IGNORE)
+    if kind and kind.name != kind and "Image" not in kind.name:
+        raise ReadError("unsupported_object", f"a DICOM object without an image: {kind.name}")
     if is_cut_short(opened):
         raise ReadError("truncated", "the file ends inside its header; copy it again")
 
 
-def _layout(header: Dataset) -> Layout:
-    """The stored pixels as the header describes them, refused before anything is allocated for them."""
+def layout_of(header: Dataset) -> Layout:
+    """The stored pixels as the header describes them, refused before anything is allocated for them.
+
+    Raises:
+        ReadError: ``no_pixels``, ``bad_header``, ``too_large`` or ``unsupported_photometric``.
+    """
     if "Rows" not in header and "BitsAllocated" not in header:
         raise ReadError("no_pixels", "the header describes no image")
     rows, columns = whole_number(header, "Rows"), whole_number(header, "Columns")
@@ -143,7 +156,8 @@ def _pixels(stored: np.ndarray, opened: Opened, layout: Layout) -> tuple[np.ndar
     return shown(stored, opened.header, layout.bits_stored, layout.signed)
 
 
-def _header_flags(opened: Opened) -> list[str]:
+def header_flags(opened: Opened) -> list[str]:
+    """What the header alone says of an image: ``burned_in``, ``for_processing``, ``lossy``."""
     header = opened.header
     told = {
         "burned_in": text(header, "BurnedInAnnotation") == "YES",

@@ -1,6 +1,6 @@
 """Write a film as DICOM: for phantoms, tests and benchmarks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def write_film(
         ValueError: If the pixels do not fit what is said of them, or the syntax has no encoder here.
     """
     bits_stored = min(bits_stored, 8 * pixels.dtype.itemsize)
-    _check(pixels, bits_stored, str(transfer_syntax))
+    check_writable(pixels, bits_stored, str(transfer_syntax))
     dataset = _described(pixels, photometric, bits_stored, modality)
     dataset.PatientID = patient_id
     dataset.StudyInstanceUID = study_uid or generate_uid()
@@ -109,10 +109,11 @@ def write_film(
             dataset.pop(keyword, None)
         else:
             setattr(dataset, keyword, value)
-    _save(Path(path), dataset, pixels, UID(transfer_syntax), bits_stored)
+    save_frames(Path(path), dataset, [pixels], UID(transfer_syntax), bits_stored)
 
 
-def _check(pixels: np.ndarray, bits: int, syntax: str) -> None:
+def check_writable(pixels: np.ndarray, bits: int, syntax: str) -> None:
+    """Raise ValueError where pixels do not fit their bits, or the syntax has no encoder here."""
     if pixels.dtype.kind not in "ui" or pixels.dtype.itemsize > 2 or pixels.ndim not in (2, 3):
         raise ValueError(f"expected 2-D or RGB pixels of 8 or 16 bits, got {pixels.dtype} {pixels.shape}")
     low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if pixels.dtype.kind == "i" else (0, (1 << bits) - 1)
@@ -148,7 +149,8 @@ def _described(pixels: np.ndarray, photometric: str, bits_stored: int, modality:
     return dataset
 
 
-def _save(path: Path, dataset: Dataset, pixels: np.ndarray, syntax: UID, bits: int) -> None:
+def save_frames(path: Path, dataset: Dataset, frames: Sequence[np.ndarray], syntax: UID, bits: int) -> None:
+    """Write a file whose pixels are ``frames`` of one dtype, of which ``bits`` carry a value."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = dataset.SOPClassUID, dataset.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian if syntax == RLELossless else syntax
@@ -157,10 +159,10 @@ def _save(path: Path, dataset: Dataset, pixels: np.ndarray, syntax: UID, bits: i
     if syntax in _LOSSY:
         file.LossyImageCompression = "01"
     if syntax in _ENCODERS:
-        file.PixelData = encapsulate([bytes(_ENCODERS[syntax](np.ascontiguousarray(pixels), bits))])
+        file.PixelData = encapsulate([bytes(_ENCODERS[syntax](np.ascontiguousarray(one), bits)) for one in frames])
     else:
-        file.PixelData = _native(pixels, bits, little)
-    file["PixelData"].VR = "OB" if syntax in _ENCODERS or pixels.dtype.itemsize == 1 else "OW"
+        file.PixelData = _native(np.stack(frames), bits, little)
+    file["PixelData"].VR = "OB" if syntax in _ENCODERS or frames[0].dtype.itemsize == 1 else "OW"
     if syntax == RLELossless:
         file.compress(RLELossless, generate_instance_uid=False)
     file.save_as(path, enforce_file_format=True)

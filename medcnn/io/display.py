@@ -40,10 +40,10 @@ def shown(stored: np.ndarray, header: Dataset, bits: int, signed: bool) -> tuple
     """
     low = -(1 << (bits - 1)) if signed else 0
     high = low + (1 << bits) - 1
-    padding = _padding(stored, header, bits, signed)
+    padding = padding_mask(stored, header, bits, signed)
     window, flags = _window(header)
     if window is None and not _changes_values(header):
-        pixels = _narrowed(_turned_stored(stored, high, signed) if _is_inverted(header) else stored, low, high)
+        pixels = _narrowed(turned(stored, high, signed) if _is_inverted(header) else stored, low, high)
     elif bits <= _TABLE_BITS:
         table = _mapped(np.arange(low, high + 1), low, high, header, window)
         pixels = _looked_up(table, stored, low)
@@ -91,8 +91,8 @@ def _mapped(
     inverted = _is_inverted(header)
     # Turned before a rescale rather than after it, so that no rounding tells a film from its negative.
     linear = window is None and not header.get("ModalityLUTSequence") and not header.get("VOILUTSequence")
-    turned = low + high - stored if inverted and linear else stored
-    scale = _voi(_modality(_Scale(turned, low, high), header), header, window)
+    facing = low + high - stored if inverted and linear else stored
+    scale = _voi(_modality(_Scale(facing, low, high), header), header, window)
     values = scale.low + scale.high - scale.values if inverted and not linear else scale.values
     return _narrowed(values, min(scale.low, float(values.min())), max(scale.high, float(values.max())))
 
@@ -129,7 +129,8 @@ def _windowed(values: np.ndarray, center: float, width: float, function: str) ->
     return _WINDOW_HIGH // 2 + np.rint(_WINDOW_HIGH * np.clip(share, -0.5, 0.5))
 
 
-def _turned_stored(stored: np.ndarray, high: int, signed: bool) -> np.ndarray:
+def turned(stored: np.ndarray, high: int, signed: bool) -> np.ndarray:
+    """Stored values mirrored in the range that their bits span, of which ``high`` is the highest. In place."""
     if signed:
         return np.invert(stored, out=stored)  # -1 - v mirrors a two's complement range
     return np.subtract(stored.dtype.type(high), stored, out=stored)
@@ -160,8 +161,8 @@ def _looked_up(table: np.ndarray, stored: np.ndarray, low: int) -> np.ndarray:
     return pixels
 
 
-def _padding(stored: np.ndarray, header: Dataset, bits: int, signed: bool) -> np.ndarray | None:
-    """Where the film is padding, by stored value; None where the header names no padding or nothing of it is there."""
+def padding_mask(stored: np.ndarray, header: Dataset, bits: int, signed: bool) -> np.ndarray | None:
+    """Where an image is padding, by stored value; None where the header names none, or nothing or all of it is that."""
     if header.get("PixelPaddingValue") is None:
         return None
     first = whole_number(header, "PixelPaddingValue")

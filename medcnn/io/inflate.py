@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 from isal import igzip, isal_zlib
@@ -12,7 +12,7 @@ from medcnn.errors import ReadError
 
 _STEP = 1 << 20
 _GZIP = b"\x1f\x8b"
-_Damaged: type[Exception] = isal_zlib.error  # a type that its stubs do not tell
+_Damaged = cast("type[Exception]", isal_zlib.error)  # its stubs take it for an instance
 
 
 class Contents:

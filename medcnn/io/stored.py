@@ -2,9 +2,11 @@
 
 import io
 import struct
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
+from pydicom.encaps import generate_frames
 
 from medcnn.errors import ReadError
 from medcnn.io.codecs import LOSSY, NATIVE, Layout, decode
@@ -36,12 +38,57 @@ def stored_values(opened: Opened, layout: Layout) -> np.ndarray:
         return _significant(_native(opened, layout, length, words), layout, layout.high_bit)
     if length != _UNDEFINED:
         raise ReadError("bad_header", "the header says compressed, but the pixels are not encapsulated")
-    values, stream = decode(_fragments(opened.stream), opened.syntax, layout)
-    if opened.syntax in LOSSY and not layout.signed:
+    return _decoded(_fragments(opened.stream), opened.syntax, layout)
+
+
+def _decoded(data: bytes, syntax: str, layout: Layout) -> np.ndarray:
+    values, stream = decode(data, syntax, layout)
+    if syntax in LOSSY and not layout.signed:
         # Ringing may pass the highest value, and would wrap to black if bits were cut off.
         return np.minimum(values, (1 << layout.bits_stored) - 1)
     bits = _meant_bits(stream, layout)
     return _significant(np.require(values, requirements=["C", "W"]), layout._replace(bits_stored=bits), bits - 1)
+
+
+def stored_frames(opened: Opened, layout: Layout, frames: Sequence[int], total: int) -> Iterator[np.ndarray]:
+    """Stored values of some frames of a multi-frame file, one after the other.
+
+    Args:
+        opened: A header whose stream stands at the pixel element.
+        layout: What that header says of the pixels of one frame.
+        frames: Which frames, from 0.
+        total: How many frames the file holds.
+
+    Raises:
+        ReadError: As ``stored_values``.
+    """
+    length, words = _element_start(opened)
+    if opened.syntax not in NATIVE:
+        encoded = _encoded_frames(opened, length, total)
+        for frame in frames:
+            yield _decoded(encoded[frame], opened.syntax, layout)
+        return
+    size, rest = divmod(layout.rows * layout.columns * layout.samples * layout.bits_allocated, 8)
+    if rest or length < size * total:
+        raise ReadError(
+            "bad_header", f"{total} frames need {size * total} bytes of pixels, the pixel data has {length}"
+        )
+    start = opened.stream.tell()
+    for frame in frames:
+        opened.stream.seek(start + frame * size)
+        yield _significant(_native(opened, layout, size, words), layout, layout.high_bit)
+
+
+def _encoded_frames(opened: Opened, length: int, total: int) -> list[bytes]:
+    if length != _UNDEFINED:
+        raise ReadError("bad_header", "the header says compressed, but the pixels are not encapsulated")
+    try:
+        encoded = list(generate_frames(opened.stream, number_of_frames=total))
+    except (ValueError, struct.error, EOFError):
+        raise ReadError("decode_failed", "the encapsulated frames are damaged; copy the file again") from None
+    if len(encoded) < total:
+        raise ReadError("truncated", f"expected {total} encoded frames, found {len(encoded)}; copy the file again")
+    return encoded
 
 
 def _element_start(opened: Opened) -> tuple[int, bool]:

@@ -1,6 +1,7 @@
 """A loss at every resolution that a net answers in."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ class DeepSupervision(nn.Module):
 
     def __init__(self, loss: nn.Module) -> None:
         super().__init__()
-        self.loss = loss
+        self.loss: Any = loss
 
     def set_counts(self, counts: Tensor) -> None:
         """Tell the training split's counts to the loss, if it asks for them."""

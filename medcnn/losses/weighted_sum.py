@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -29,8 +30,9 @@ class WeightedSum(nn.Module):
     def set_counts(self, counts: Tensor) -> None:
         """Tell the training split's counts to every loss that asks for them."""
         for loss in self.losses:
-            if hasattr(loss, "set_counts"):
-                loss.set_counts(counts)
+            count: Any = getattr(loss, "set_counts", None)
+            if count is not None:
+                count(counts)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """The loss of a batch, in the shapes that the losses take."""

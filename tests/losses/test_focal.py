@@ -58,3 +58,17 @@ def test_arguments_that_mean_nothing_are_refused(arguments):
 def test_weights_for_other_classes_are_refused():
     with pytest.raises(ValueError, match="2 weights"):
         FocalLoss(2.0, [1.0, 1.0])(LOGITS, TARGET)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_voxels_equal_monai(gamma):
+    logits = torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(1))
+    target = torch.randint(0, 3, (2, 4, 5, 6), generator=torch.Generator().manual_seed(2))
+    monais = monai.losses.FocalLoss(gamma=gamma, to_onehot_y=True, use_softmax=True)
+    torch.testing.assert_close(FocalLoss(gamma)(logits, target), monais(logits, target[:, None]) * 3)
+
+
+def test_voxels_of_a_class_weigh_what_the_class_does():
+    logits, target = torch.zeros(1, 2, 3, 1), torch.tensor([[[0], [1], [1]]])
+    expected = (1 + 3 + 3) / 3 * 0.25 * math.log(2)
+    assert FocalLoss(2.0, [1.0, 3.0])(logits, target).item() == pytest.approx(expected, rel=1e-5)

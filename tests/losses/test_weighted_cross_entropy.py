@@ -78,3 +78,19 @@ def test_batches_joined_by_their_mass_give_the_loss_of_the_whole():
 def test_weights_that_mean_nothing_are_refused(weight):
     with pytest.raises(ValueError, match="weight is"):
         WeightedCrossEntropy(weight)
+
+
+@pytest.mark.parametrize("weight", [None, [1.0, 2.0, 0.5]])
+def test_voxels_equal_torch(weight):
+    logits = torch.randn(2, 3, 4, 5, 6, generator=torch.Generator().manual_seed(1))
+    target = torch.randint(-1, 3, (2, 4, 5, 6), generator=torch.Generator().manual_seed(2))
+    loss = WeightedCrossEntropy(weight)
+    expected = F.cross_entropy(logits, target, weight and torch.tensor(weight), ignore_index=-1)
+    torch.testing.assert_close(loss(logits, target), expected)
+    total = sum(loss(logits[i], target[i]) * loss.mass(target[i]) for i in (slice(0, 1), slice(1, 2)))
+    torch.testing.assert_close(total / loss.mass(target), expected)
+
+
+def test_voxels_of_another_size_are_refused():
+    with pytest.raises(ValueError, match="expected logits"):
+        WeightedCrossEntropy()(torch.zeros(2, 3, 4, 4), torch.zeros(2, 4, 5, dtype=torch.int64))

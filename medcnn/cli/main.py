@@ -24,7 +24,15 @@ VERBS: dict[str, Verb] = {
     "test": Verb("medcnn.cli.lightning:run", "evaluate a checkpoint on the test cases, into the run that made it"),
     "predict": Verb("medcnn.cli.lightning:run", "write the probabilities of the test cases to a table"),
     "score": Verb("medcnn.cli.score:Score", "score a folder of images: findings, and a ledger of every file"),
+    "segment": Verb(
+        "medcnn.cli.segment:Segment",
+        "segment a folder of volumes: masks on their own grid as NIfTI or DICOM SEG, and their volumes",
+    ),
     "audit": Verb("medcnn.cli.audit:Audit", "find copies, leaks and label conflicts in a cohort"),
+    "inspect": Verb(
+        "medcnn.cli.inspect:Inspect",
+        "say what a file or a folder is: series, geometry, photometry, what would be skipped",
+    ),
     "explain": Verb("medcnn.cli.explain:Explain", "show where a model looked (Grad-CAM)"),
     "ui": Verb("medcnn.cli.ui:Ui", "open the runs in MLflow, on this machine only"),
     "doctor": Verb("medcnn.cli.doctor:Doctor", "say what this installation can do, and what to install for the rest"),

@@ -72,16 +72,16 @@ def write_tables(ledger: Ledger, layout: Layout) -> None:
     """Write ``findings.csv``, ``findings.parquet`` and ``skipped.csv`` anew; a reader sees the old or the new."""
     scored = [row for row in ledger.rows() if row.state == "scored"]
     missed = (row for row in ledger.rows() if row.state != "scored")
-    _replace(ledger.out / "findings.csv", lambda path: _write_csv(path, layout.columns, _chunks(layout, scored)))
-    _replace(ledger.out / "findings.parquet", lambda path: _write_parquet(path, layout, scored))
+    replace_whole(ledger.out / "findings.csv", lambda path: write_csv(path, layout.columns, _chunks(layout, scored)))
+    replace_whole(ledger.out / "findings.parquet", lambda path: _write_parquet(path, layout, scored))
     lines = ([shown(row.name), row.state, row.reason, row.sentence] for row in missed)
-    _replace(ledger.out / "skipped.csv", lambda p: _write_csv(p, ["path", "state", "reason", "sentence"], lines))
+    replace_whole(ledger.out / "skipped.csv", lambda p: write_csv(p, ["path", "state", "reason", "sentence"], lines))
 
 
 def write_summary(out: Path, summary: dict[str, Any]) -> None:
     """Write ``summary.json`` anew."""
     text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-    _replace(out / "summary.json", lambda path: path.write_text(text, encoding="utf-8"))
+    replace_whole(out / "summary.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _chunks(layout: Layout, rows: Sequence[Row]) -> Iterable[list[Any]]:
@@ -89,7 +89,8 @@ def _chunks(layout: Layout, rows: Sequence[Row]) -> Iterable[list[Any]]:
         yield from layout.lines(rows[start : start + _GROUP])
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
+def replace_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a draft that takes the name of ``path`` once it is on the disk."""
     partial = path.with_name(f".{path.name}.partial")
     write(partial)
     with partial.open("rb") as stream:
@@ -97,7 +98,8 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
     partial.replace(path)
 
 
-def _write_csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
+    """Write a table of cells that no spreadsheet takes for formulas."""
     stream: TextIO
     with path.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")

@@ -13,10 +13,29 @@ ALL_REASONS: dict[str, str] = {
     "prepare_failed": "the steps before the net could not handle the image",
     "wrong_shape": "after those steps the image has another shape than the model was trained on",
     "not_finite": "the image or its probabilities are not numbers",
+    "same_name": "the mask of another volume would have the same name",
+    "not_segmented": "the net could not take the prepared volume",
+    "not_written": "the mask could not be written, or the series cannot carry one",
 }
 
 _IMAGE_SUFFIXES = frozenset(
-    (".dcm", ".dicom", ".dic", ".ima", ".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".jp2", ".j2k", ".bmp")
+    (
+        ".dcm",
+        ".dicom",
+        ".dic",
+        ".ima",
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".tif",
+        ".tiff",
+        ".jp2",
+        ".j2k",
+        ".bmp",
+        ".nii",
+        ".nii.gz",
+    )
 )
 
 
@@ -37,5 +56,5 @@ def state_of(name: str, reason: str) -> str:
 
 
 def _suffix(name: str) -> str:
-    match = re.search(r"\.[^./]*$", name.lower())
+    match = re.search(r"\.nii\.gz$|\.[^./]*$", name.lower())
     return match[0] if match else ""

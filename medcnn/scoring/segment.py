@@ -1,0 +1,242 @@
+"""A folder of volumes to a mask, or a reason, for every one of them."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from medcnn.errors import CheckpointError, MedcnnError
+from medcnn.io.nifti import write_nifti
+from medcnn.io.seg import SegmentLabel, write_seg
+from medcnn.io.volume import Volume
+from medcnn.scoring.findings import shown
+from medcnn.scoring.ledger import Ledger, Row, writing_out
+from medcnn.scoring.preparation import Reader, Refusal, image_shape
+from medcnn.scoring.reasons import state_of
+from medcnn.scoring.run import cores
+from medcnn.scoring.segment_tables import Figures, case_of, write_volumes
+from medcnn.scoring.source import Listed, checked_root, list_volumes, read_listed
+from medcnn.scoring.tally import Tally
+from medcnn.scoring.volume_case import PreparedVolume, on_device, prepare_volume
+from medcnn.scoring.workers import Setup, Workers
+from medcnn.transforms.home import labels_at_home
+
+if TYPE_CHECKING:
+    from medcnn.tasks.checkpoint import Product
+
+Progress = Callable[[Tally], None]
+#: Draws a volume and its labels into a file; the caption tells flags.
+Draw = Callable[[Path, Volume, np.ndarray, str], None]
+PICTURES = "pictures"
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """How a folder is segmented.
+
+    Attributes:
+        nifti: Write a NIfTI file beside each DICOM Segmentation.
+        workers: Processes that read and prepare while the net works.
+        timeout_s: Seconds that reading and preparing one volume may take.
+        retry: Also try again what has a row without a mask.
+        device: Where the net runs.
+        draw: Draws the picture of a case; None for no pictures.
+    """
+
+    nifti: bool = False
+    workers: int = 1
+    timeout_s: float = 300.0
+    retry: bool = False
+    device: str = "cpu"
+    draw: Draw | None = None
+
+
+def segment_folder(
+    product: "Product",
+    source: Path,
+    out: Path,
+    options: SegmentOptions = SegmentOptions(),
+    read: Reader = read_listed,
+    progress: Progress = lambda tally: None,
+) -> Tally:
+    """Segment what is new or changed under ``source``: masks on the grid of each volume, and a table of their sizes.
+
+    A NIfTI file gets a NIfTI mask in the same place under ``out``, a DICOM series a DICOM Segmentation under its
+    pseudonym. Every volume and every other file gets one row in the ledger, whatever happens to it or to this process.
+
+    Args:
+        product: A model that segments volumes.
+        source: A folder, searched recursively, or one file.
+        out: Folder for the masks; where it lies under ``source`` it is not searched.
+        options: How to go about it.
+        read: Reads a volume from what the source lists; must be importable, for it runs in the workers.
+        progress: Called after every write to the ledger.
+
+    Returns:
+        Counts over all that was found, whose ``exit_code`` is the verb's.
+
+    Raises:
+        MedcnnError: For a source or an OUT that cannot be used, or a model that does not segment volumes.
+    """
+    started = time.perf_counter()
+    segmenter = Segmenter(product, options.device)
+    root = checked_root(source, out)
+    origin = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()
+    with Ledger(out, {"model": product.digest, "source": origin}) as ledger:
+        found = list(list_volumes(source, root, out))
+        if not found:
+            raise MedcnnError("SOURCE holds no files: give a folder of volumes, or one volume")
+        run = _Run(segmenter, ledger, options, progress, started)
+        try:
+            run.go(run.plan(found), read)
+        finally:
+            # Also on Ctrl-C: what was segmented so far then stands in the table.
+            run.tally.seconds = time.perf_counter() - started
+            stamps = {one.name: one.stamp for one in found}
+            run.tally.recount(row for row in ledger.rows() if stamps.get(row.name) == row.stamp)
+            with writing_out():
+                write_volumes(ledger, product, run.tally)
+    return run.tally
+
+
+class Segmenter:
+    """A model ready to segment volumes.
+
+    Args:
+        product: What ``medcnn fit`` left behind.
+        device: Where the net runs.
+
+    Raises:
+        CheckpointError: If the product does not segment single volumes.
+    """
+
+    def __init__(self, product: "Product", device: torch.device | str = "cpu") -> None:
+        self.product, self.device = product, torch.device(device)
+        self.task: Any = product.build_task().to(self.device)
+        if not getattr(self.task, "per_voxel", False):
+            raise CheckpointError("this model does not segment; `medcnn score` scores with models that classify")
+        if len(image_shape(product)) == 3:
+            raise CheckpointError("this model segments films, and `medcnn segment` takes volumes")
+
+    def labels(self, prepared: PreparedVolume) -> np.ndarray:
+        """The class of every voxel of the volume as it was read.
+
+        Raises:
+            ValueError, RuntimeError, MedcnnError: If the net cannot take the prepared image, or memory is short.
+        """
+        with torch.inference_mode():
+            probabilities = self.task.predict(on_device(prepared, self.device))
+            if not torch.isfinite(probabilities).all():
+                raise ValueError("the model gives no number for some voxels")
+            volume = prepared.volume
+            return labels_at_home(probabilities, prepared.affine, volume.voxels.shape, volume.affine)
+
+
+class _Run:
+    """One pass: workers read and prepare; this process runs the net, writes, and keeps the ledger."""
+
+    def __init__(
+        self, segmenter: Segmenter, ledger: Ledger, options: SegmentOptions, progress: Progress, started: float
+    ) -> None:
+        self.segmenter, self.ledger, self.options = segmenter, ledger, options
+        self.progress, self.started, self.tally = progress, started, Tally()
+        self.classes = tuple(segmenter.product.classes)
+
+    def plan(self, found: Sequence[Listed]) -> list[Listed]:
+        """What has no row as it is now, or has lost its mask; what needs no reading gets its row at once."""
+        known = {row.name: row for row in self.ledger.rows()}
+        self.tally.found = len(found)
+        todo: list[Listed] = []
+        refused: list[Row] = []
+        taken: set[Path] = set()
+        for one in found:
+            row, mask = known.get(one.name), self._mask(one)
+            if one.refusal is None and mask in taken:
+                one = one._replace(refusal=Refusal("same_name", "another volume's mask has the same name: rename one"))
+            taken.add(mask)
+            if row and row.stamp == one.stamp and self._stands(row, mask):
+                self.tally.states[row.state] += 1
+            elif one.refusal is None:
+                todo.append(one)
+            else:  # a README is foreign; what was taken for a volume and has no mask is a shortfall
+                refused.append(_refused(one, one.refusal, state_of(os.fsdecode(one.name), one.refusal.reason)))
+        self._write(refused)
+        return todo
+
+    def _stands(self, row: Row, mask: Path) -> bool:
+        return mask.exists() if row.state == "scored" else not self.options.retry
+
+    def _mask(self, one: Listed) -> Path:
+        """Where the mask goes: beside the names of the source for a file, under its pseudonym for a series."""
+        is_file = isinstance(one.path, Path)
+        return self.ledger.out / f"{case_of(one.name, not is_file)}{'.nii.gz' if is_file else '.dcm'}"
+
+    def go(self, todo: Sequence[Listed], read: Reader) -> None:
+        """Give every volume its row."""
+        if not todo:
+            return
+        torch.set_num_threads(cores())
+        setup = Setup(read, self.segmenter.product.preprocess, self.options.timeout_s, prepare_volume)
+        with Workers(setup, min(self.options.workers, len(todo))) as workers:
+            for index, answer in workers.prepared([one.path for one in todo]):
+                self.tally.first_s = self.tally.first_s or time.perf_counter() - self.started
+                self._write([self._row(todo[index], cast("PreparedVolume | Refusal", answer))])
+
+    def _row(self, one: Listed, answer: PreparedVolume | Refusal) -> Row:
+        if isinstance(answer, Refusal):
+            return _refused(one, answer)
+        started = time.perf_counter()
+        try:
+            labels = self.segmenter.labels(answer)
+        except (ValueError, RuntimeError, MedcnnError) as error:
+            return _refused(one, Refusal("not_segmented", f"the net could not segment it ({_first_line(error)})"))
+        mask = self._mask(one)
+        try:
+            self._save(mask, labels, answer)
+        except MedcnnError as error:
+            return _refused(one, Refusal("not_written", str(error)))
+        counts = np.bincount(labels.reshape(-1), minlength=len(self.classes))[1:]
+        voxel_mm3 = float(abs(np.linalg.det(answer.volume.affine[:3, :3])))
+        figures = Figures(tuple(counts.tolist()), voxel_mm3, time.perf_counter() - started)
+        series = answer.volume.series if mask.suffix == ".dcm" else ""
+        uids = (answer.volume.study, series, "")
+        return Row(one.name, one.stamp, "scored", "", "", *uids, answer.flags, figures.to_numbers())
+
+    def _save(self, mask: Path, labels: np.ndarray, prepared: PreparedVolume) -> None:
+        volume = prepared.volume
+        with writing_out():
+            mask.parent.mkdir(parents=True, exist_ok=True)
+        if mask.suffix == ".dcm":
+            segments = {value: SegmentLabel.of(name) for value, name in enumerate(self.classes) if value}
+            write_seg(mask, labels, volume, segments, model=self.segmenter.product.digest)
+            if self.options.nifti:
+                write_nifti(mask.with_suffix(".nii.gz"), labels, volume.affine)
+        else:
+            write_nifti(mask, labels, volume.affine, like=volume.sources[0])
+        if self.options.draw is not None:
+            case = str(mask.relative_to(self.ledger.out)).removesuffix(".nii.gz").removesuffix(".dcm")
+            picture = self.ledger.out / PICTURES / f"{case}.png"
+            with writing_out():
+                picture.parent.mkdir(parents=True, exist_ok=True)
+                self.options.draw(picture, volume, labels, "; ".join(prepared.flags))
+
+    def _write(self, rows: list[Row]) -> None:
+        self.ledger.write(rows)
+        self.tally.add(rows)
+        self.tally.seconds = time.perf_counter() - self.started
+        self.progress(self.tally)
+
+
+def _refused(one: Listed, refusal: Refusal, state: str = "failed") -> Row:
+    sentence = shown(refusal.sentence.encode("utf-8", "backslashreplace"))  # it names the file, which need not be text
+    return Row(one.name, one.stamp, state, refusal.reason, sentence)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

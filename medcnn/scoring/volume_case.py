@@ -1,0 +1,63 @@
+"""From a volume to what a segmentation net takes, with all that brings the answer back onto the volume."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+
+from medcnn.errors import ReadError
+from medcnn.io.volume import Volume
+from medcnn.scoring.preparation import Reader, Refusal, Transform, prepare
+
+
+class PreparedVolume(NamedTuple):
+    """A volume ready for the net, beside the one that was read.
+
+    Attributes:
+        array: float32 ``(C, *spatial)``.
+        affine: ``(4, 4)`` of the array, index to mm, RAS+.
+        volume: As it was read.
+        flags: Of the volume and of the steps before the net, each once.
+    """
+
+    array: np.ndarray
+    affine: np.ndarray
+    volume: Volume
+    flags: tuple[str, ...]
+
+
+def prepare_volume(item: Any, read: Reader, transforms: Sequence[Transform]) -> PreparedVolume | Refusal:
+    """Read and prepare one volume; whatever is wrong with it becomes a reason, never an exception."""
+    try:
+        volume = read(item)
+        assert isinstance(volume, Volume)
+        image, flags = prepare(volume, without_mask(transforms))
+    except ReadError as error:
+        return Refusal(error.code, str(error))
+    except MemoryError:
+        return Refusal("out_of_memory", "the image needs more memory than there is")
+    except Exception as error:  # noqa: BLE001  # one file must not cost the others; its text may hold header values
+        return Refusal("prepare_failed", f"the steps before the net ended in {type(error).__name__}")
+    if not isinstance(image, MetaTensor):
+        return Refusal("prepare_failed", "the steps before the net lost the place of the image in the patient")
+    affine = np.asarray(image.affine, dtype=np.float64)
+    array = image.as_tensor().numpy()
+    if not np.isfinite(array).all():
+        return Refusal("not_finite", "the image holds values that are not numbers")
+    return PreparedVolume(array, affine, volume, flags)
+
+
+def without_mask(transforms: Sequence[Transform]) -> Sequence[Transform]:
+    """The same steps for a case that has no mask: in training they also moved one."""
+    for transform in transforms:
+        if isinstance(transform, MapTransform):
+            transform.allow_missing_keys = True
+    return transforms
+
+
+def on_device(prepared: PreparedVolume, device: torch.device) -> torch.Tensor:
+    """The image as a batch of one ``(1, C, *spatial)``."""
+    return torch.from_numpy(np.ascontiguousarray(prepared.array))[None].to(device)

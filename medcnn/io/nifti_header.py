@@ -159,3 +159,12 @@ def _apart_voxels(one: np.ndarray, other: np.ndarray, shape: tuple[int, int, int
     corners = np.array(np.meshgrid(*[(0, size - 1) for size in shape])).reshape(3, -1)
     moved = (one - other)[:3, :3] @ corners + (one - other)[:3, 3:]
     return float(np.linalg.norm(moved, axis=0).max() / np.linalg.norm(one[:3, :3], axis=0).min())
+
+
+def agreement(described: Described) -> str:
+    """What the two forms of a header say of each other, in a few words."""
+    codes = int(described.header["qform_code"]) > 0, int(described.header["sform_code"]) > 0
+    if codes == (True, True):
+        disagree = "qform_sform_disagree" in described.flags
+        return "qform and sform disagree, sform is used" if disagree else "qform and sform agree"
+    return {(True, False): "qform alone", (False, True): "sform alone"}.get(codes, "neither qform nor sform")

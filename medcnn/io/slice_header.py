@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -10,7 +11,7 @@ from pydicom.tag import Tag
 
 from medcnn.errors import ReadError
 from medcnn.io.dicom import refuse_no_image
-from medcnn.io.header import numbers, open_header, text, whole_number
+from medcnn.io.header import open_header, text, whole_number
 from medcnn.io.multiframe import frames_of
 from medcnn.io.slices import MARKS, Slice, of_length, positive, positive_pair, rescale_of
 
@@ -23,7 +24,9 @@ _KEYWORDS = """
     AcquisitionTime ContentTime RescaleSlope RescaleIntercept
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
 """
-_TAGS = [Tag(keyword) for keyword in _KEYWORDS.split()]
+_TAGS = {keyword: Tag(keyword) for keyword in _KEYWORDS.split()}
+
+_BINARY = frozenset(("DiffusionBValue", "DiffusionGradientOrientation"))
 
 # Objects that are slices by kind: without a place they are damaged, where another object is merely something else.
 _SLICES = frozenset(
@@ -39,7 +42,7 @@ def slices_in(path: Path) -> list[Slice]:
             by its name only and quotes no header value.
     """
     with told_by_name(path), path.open("rb") as stream:
-        opened = open_header(stream, _TAGS)
+        opened = open_header(stream, list(_TAGS.values()))
         refuse_no_image(opened)
         return _slices(path, opened.header)
 
@@ -62,11 +65,11 @@ def _slices(path: Path, header: Dataset) -> list[Slice]:
         raise ReadError("no_pixels", "the header describes no image")
     base = Slice(
         path,
-        sop=text(header, "SOPInstanceUID"),
-        study=text(header, "StudyInstanceUID"),
-        series=text(header, "SeriesInstanceUID"),
-        frame_of_reference=text(header, "FrameOfReferenceUID"),
-        modality=text(header, "Modality"),
+        sop=_plain(header, "SOPInstanceUID"),
+        study=_plain(header, "StudyInstanceUID"),
+        series=_plain(header, "SeriesInstanceUID"),
+        frame_of_reference=_plain(header, "FrameOfReferenceUID"),
+        modality=_plain(header, "Modality"),
         rows=whole_number(header, "Rows"),
         columns=whole_number(header, "Columns"),
     )
@@ -78,22 +81,41 @@ def _slices(path: Path, header: Dataset) -> list[Slice]:
 
 
 def _classic(base: Slice, header: Dataset) -> Slice:
-    types = text(header, "ImageType").upper()
+    types = _plain(header, "ImageType").upper().split("\\")
     if "MOSAIC" in types:
         raise ReadError("mosaic", "slices tiled into one image (a Siemens mosaic); export the series untiled")
-    values = [one.strip(" '[]") for one in types.replace("\\", ",").split(",")]
     made = replace(
         base,
-        position=of_length(numbers(header, "ImagePositionPatient"), 3),
-        orientation=of_length(numbers(header, "ImageOrientationPatient"), 6),
-        spacing=positive_pair(numbers(header, "PixelSpacing")),
-        thickness=positive(numbers(header, "SliceThickness")),
-        between=positive(numbers(header, "SpacingBetweenSlices")),
-        rescale=rescale_of(numbers(header, "RescaleSlope"), numbers(header, "RescaleIntercept")),
-        echo=(text(header, "EchoNumbers"), text(header, "EchoTime")),
-        kind=values[2] if len(values) > 2 else "",
-        marks=tuple("" if keyword == "StackID" else text(header, keyword) for keyword in MARKS),
+        position=of_length(_decimals(header, "ImagePositionPatient"), 3),
+        orientation=of_length(_decimals(header, "ImageOrientationPatient"), 6),
+        spacing=positive_pair(_decimals(header, "PixelSpacing")),
+        thickness=positive(_decimals(header, "SliceThickness")),
+        between=positive(_decimals(header, "SpacingBetweenSlices")),
+        rescale=rescale_of(_decimals(header, "RescaleSlope"), _decimals(header, "RescaleIntercept")),
+        echo=(_plain(header, "EchoNumbers"), _plain(header, "EchoTime")),
+        kind=types[2].strip() if len(types) > 2 else "",
+        marks=tuple("" if keyword == "StackID" else _plain(header, keyword) for keyword in MARKS),
     )
     if made.position is None and made.orientation is None and text(header, "SOPClassUID") not in _SLICES:
         raise ReadError("film", "an image without a place in the patient; expected slices")
     return made
+
+
+def _plain(header: Dataset, keyword: str) -> str:
+    """The text of an element; values are parted by a backslash."""
+    element = header.get_item(_TAGS[keyword])
+    if element is None:
+        return ""
+    # Taken as it lies in the file: pydicom's conversion of ten numbers takes longer than reading the whole header.
+    if isinstance(element.value, bytes) and keyword not in _BINARY:
+        return element.value.decode("latin-1").strip(" \0")
+    return text(header, keyword)
+
+
+def _decimals(header: Dataset, keyword: str) -> list[float]:
+    """The finite numbers of an element that is text, empty where it holds anything else."""
+    try:
+        values = [float(one) for one in _plain(header, keyword).split("\\")]
+    except ValueError:
+        return []
+    return values if all(map(isfinite, values)) else []

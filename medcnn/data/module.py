@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from medcnn.data.base import CohortDataModule
 from medcnn.data.cache import Prepared, prepare
 from medcnn.data.cohort import Cohort, split_cohort
-from medcnn.data.images import FilmFiles
+from medcnn.data.images import ArrayImages
 from medcnn.data.loader import SlicingLoader
 
 
@@ -50,7 +50,7 @@ class CaseDataModule(CohortDataModule):
 
     def _prepare(self) -> tuple[Cohort, Prepared]:
         self._read = self._read or self.cohort()
-        plan = self._plan_for_files() if isinstance(self._read.images, FilmFiles) else self.plan
+        plan = self.plan if isinstance(self._read.images, ArrayImages) else self._plan_for_files()
         return self._read, prepare(self._read.images, self.preprocess, self._specs, plan)
 
     def loader(self, rows: Tensor, split: str, training: bool) -> SlicingLoader:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from medcnn.errors import ManifestError
 from medcnn.io.find import find_files
+from medcnn.io.find_volumes import find_volumes
 from medcnn.io.identity import Pseudonyms, key_file_for
 from medcnn.io.patients import PatientSource, patient_source, patients
 from medcnn.io.subgroups import describing_columns
@@ -36,6 +37,7 @@ class Manifest:
         subgroups: Columns that describe groups of cases.
         dropped: Columns left out because they may identify a person.
         notes: One line each on what was assumed; without identifiers.
+        further: Paths of each case's further images, a tuple for each image column after the first.
     """
 
     table: pd.DataFrame
@@ -45,6 +47,7 @@ class Manifest:
     subgroups: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    further: tuple[tuple[str, ...], ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -58,21 +61,25 @@ def read_manifest(
     path: Path,
     *,
     root: Path | None = None,
-    label: str = "label",
+    label: str | None = "label",
     findings: Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
     patient: str | None = None,
+    images: Sequence[str] = ("path",),
+    volumes: bool = False,
 ) -> Manifest:
-    """The cases of a CSV or Parquet table with a column ``path``.
+    """The cases of a CSV or Parquet table with a column of paths, or several.
 
     Args:
         path: The table.
         root: Folder that paths are relative to; the table's own if None.
-        label: Column of class names or numbers, used where ``findings`` is None.
+        label: Column of class names or numbers, used where ``findings`` is None; None where cases have no label.
         findings: Columns of findings for multi-label cases.
         classes: Class names in order; those found, sorted, if None.
         patient: ``column:NAME``, ``pattern:REGEX`` on the file name (its first group), ``dicom``, or None for the
             column ``patient`` where there is one.
+        images: Columns of paths, one for each image of a case; ``path`` in the result is the first of them.
+        volumes: Whether a path may be a folder, which then holds a DICOM series.
 
     Raises:
         ManifestError: If a column, a file or a value is missing, unknown or double; says which and in what rows.
@@ -80,31 +87,34 @@ def read_manifest(
     path = Path(path)
     given = read_table(path)
     root = (Path(root) if root is not None else path.parent).resolve()
-    wanted = ["path", *(findings if findings is not None else [label])]
+    wanted = [*images, *(findings if findings is not None else [label] if label is not None else [])]
     missing = [name for name in wanted if name not in given.columns]
     if missing:
         found = ", ".join(given.columns[:12])
         raise ManifestError(f"manifest {path.name}: column {', '.join(missing)} is missing; found {found}")
-    paths = _relative_paths(given["path"], root, path.name)
+    paths, *further = _paths_of_columns(given, images, root, path.name, volumes)
     targets, names = _targets(given, label, findings, classes)
     splits = split_names(given["split"]) if "split" in given.columns else [""] * len(paths)
     source = patient_source(patient, list(given.columns), path.name)
     used = [*wanted, "split", source.column or "split"]
     subgroups, dropped = describing_columns(given.drop(columns=used, errors="ignore"))
-    table, notes = _cases(root, paths, splits, targets, source, given)
+    table, notes = case_table(root, paths, splits, targets, source, given)
     kept = tuple(str(name) for name in subgroups.columns)
     for name in kept:
         table[name] = subgroups[name].to_numpy()
-    return Manifest(table, root, names, findings is not None, kept, dropped, notes)
+    return Manifest(table, root, names, findings is not None, kept, dropped, notes, tuple(map(tuple, further)))
 
 
-def folder_manifest(root: Path, *, classes: Sequence[str] | None = None, patient: str | None = None) -> Manifest:
+def folder_manifest(
+    root: Path, *, classes: Sequence[str] | None = None, patient: str | None = None, volumes: bool = False
+) -> Manifest:
     """The cases of a folder with one folder a class, or of such folders under ``train``, ``val`` and ``test``.
 
     Args:
         root: The folder.
         classes: Class folders in order; all of them, sorted, if None.
         patient: ``pattern:REGEX`` on the file name, ``dicom``, or None: each file its own patient.
+        volumes: Whether NIfTI files and folders of DICOM series are looked for, instead of films.
 
     Raises:
         ManifestError: If there are fewer than two classes, or one of them is missing or empty.
@@ -121,26 +131,42 @@ def folder_manifest(root: Path, *, classes: Sequence[str] | None = None, patient
     rows, others = [], 0
     for base, split in bases.items():
         for number, name in enumerate(classes):
-            images, unknown = _images(root / base / name)
+            images, unknown = _found_in(root / base / name, volumes)
             rows += [(image.relative_to(root).as_posix(), split, number) for image in images]
             others += unknown
     _refuse_empty_classes([row[2] for row in rows], classes, root.name)
     paths = [row[0] for row in rows]
     target = {"label": np.array([row[2] for row in rows], np.int64)}
-    table, notes = _cases(root, paths, [row[1] for row in rows], target, source, pd.DataFrame())
+    table, notes = case_table(root, paths, [row[1] for row in rows], target, source, pd.DataFrame())
     if others:
         notes = (*notes, f"{others} files under the class folders are no images and were left out")
     return Manifest(table, root, tuple(classes), False, notes=notes)
 
 
-def _relative_paths(column: "pd.Series[str]", root: Path, name: str) -> list[str]:
+def _paths_of_columns(
+    given: pd.DataFrame, columns: Sequence[str], root: Path, name: str, volumes: bool
+) -> list[list[str]]:
+    """The paths of every column of images; an image stands in one place of the table only."""
+    found = [_relative_paths(given[column], root, name, volumes) for column in columns]
+    for number, paths in enumerate(found):
+        for other, earlier in zip(columns, found[:number], strict=False):
+            if shared := sorted(set(paths) & set(earlier)):
+                raise ManifestError(
+                    f"manifest {name}: {shared[0]} stands in column {other} and in column {columns[number]}; expected "
+                    "an image of its own in each"
+                )
+    return found
+
+
+def _relative_paths(column: "pd.Series[str]", root: Path, name: str, volumes: bool) -> list[str]:
     """Paths relative to ``root``, each once, each a file that is there."""
     paths = [_relative(text, root, f"manifest {name}, row {row}") for row, text in enumerate(column, 2)]
     twice = [path for path, count in Counter(paths).items() if count > 1]
     if twice:
         rows = [row for row, path in enumerate(paths, 2) if path == twice[0]]
         raise ManifestError(f"manifest {name}: {len(twice)} files are named twice, first {twice[0]} in rows {rows[:3]}")
-    missing = [(row, path) for row, path in enumerate(paths, 2) if not (root / path).is_file()]
+    there = Path.exists if volumes else Path.is_file
+    missing = [(row, path) for row, path in enumerate(paths, 2) if not there(root / path)]
     if missing:
         shown = ", ".join(f"{path} (row {row})" for row, path in missing[:3])
         raise ManifestError(f"manifest {name}: {len(missing)} of {len(paths)} files are not under {root.name}: {shown}")
@@ -160,8 +186,10 @@ def _relative(text: str, root: Path, where: str) -> str:
 
 
 def _targets(
-    given: pd.DataFrame, label: str, findings: Sequence[str] | None, classes: Sequence[str] | None
+    given: pd.DataFrame, label: str | None, findings: Sequence[str] | None, classes: Sequence[str] | None
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    if findings is None and label is None:
+        return {}, tuple(classes or ())
     if findings is None:
         numbers, names = labels(given[label], classes)
         return {"label": numbers}, names
@@ -173,7 +201,7 @@ def _targets(
     return {name: finding(given[name]) for name in findings}, tuple(findings)
 
 
-def _cases(
+def case_table(
     root: Path,
     paths: list[str],
     splits: list[str],
@@ -181,6 +209,7 @@ def _cases(
     source: PatientSource,
     given: pd.DataFrame,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Cases by pseudonym, ``case``, ``path``, ``patient``, ``split`` and targets; and a note on what was assumed."""
     names = Pseudonyms(key_file_for(root))
     who, notes = patients(source, given, paths, root, names)
     cases = [names.name(f"case:{path}", "c") for path in paths]
@@ -204,8 +233,10 @@ def _subfolders(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _images(folder: Path) -> tuple[list[Path], int]:
+def _found_in(folder: Path, volumes: bool) -> tuple[list[Path], int]:
     """Images under a class folder, and how many files are none."""
+    if volumes:
+        return find_volumes(folder) if folder.is_dir() else ([], 0)
     found = list(find_files(folder)) if folder.is_dir() else []
     images = [one.path for one in found if one.kind in _IMAGES]
     return images, len(found) - len(images)

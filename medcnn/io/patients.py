@@ -22,7 +22,7 @@ class PatientSource(NamedTuple):
 
 
 def patient_source(spec: str | None, columns: Sequence[str], name: str) -> PatientSource:
-    """The source that ``column:NAME``, ``pattern:REGEX``, ``dicom`` or None asks for.
+    """The source that ``column:NAME``, ``pattern:REGEX``, ``pairs:REGEX``, ``dicom`` or None asks for.
 
     Args:
         spec: As the user gave it; None takes the column ``patient`` where there is one.
@@ -42,9 +42,17 @@ def patient_source(spec: str | None, columns: Sequence[str], name: str) -> Patie
         return PatientSource(f"column {value}", value, None)
     if kind == "pattern":
         return PatientSource("the pattern", None, _by_pattern(value))
+    if kind == "pairs":
+        return PatientSource("the pairs of numbers", None, _by_pairs(_by_pattern(value)))
     if spec == "dicom":
-        return PatientSource("the DICOM header", None, patient_in_dicom)
-    raise ManifestError(f"{name}: patient is {kind!r}; expected column:NAME, pattern:REGEX or dicom")
+        return PatientSource("the DICOM header", None, _in_dicom)
+    raise ManifestError(f"{name}: patient is {kind!r}; expected column:NAME, pattern:REGEX, pairs:REGEX or dicom")
+
+
+def _in_dicom(path: Path) -> str | None:
+    """Whose a DICOM file is, or the series in a folder: by the first of its files that tells."""
+    files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
+    return next((found for one in files if (found := patient_in_dicom(one))), None)
 
 
 def _by_pattern(pattern: str) -> Callable[[Path], str | None]:
@@ -60,6 +68,16 @@ def _by_pattern(pattern: str) -> Callable[[Path], str | None]:
         return next((group for group in match.groups() if group), None) if match else None
 
     return find
+
+
+def _by_pairs(find: Callable[[Path], str | None]) -> Callable[[Path], str | None]:
+    """Of numbered files 1 and 2 are one patient, 3 and 4 the next: the two sides of each, one after the other."""
+
+    def find_pair(path: Path) -> str | None:
+        found = find(path)
+        return f"pair {(int(found) + 1) // 2}" if found is not None and found.isdecimal() else None
+
+    return find_pair
 
 
 def patients(

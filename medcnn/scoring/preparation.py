@@ -1,8 +1,7 @@
-"""From a film to the tensor that the net was trained on: the same steps in a worker and in the parent."""
+"""From a film or volume to the tensor that the net was trained on: the same steps in a worker and in the parent."""
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -10,12 +9,13 @@ import torch
 
 from medcnn.errors import CheckpointError, ReadError
 from medcnn.io.film import Film, as_image
+from medcnn.io.volume import Volume, volume_as_image
 
 if TYPE_CHECKING:
     from medcnn.tasks.checkpoint import Product
 
 Transform = Callable[[dict[str, Any]], dict[str, Any]]
-Reader = Callable[[Path], Film]
+Reader = Callable[[Any], Film | Volume]
 
 
 class Prepared(NamedTuple):
@@ -38,38 +38,40 @@ class Refusal(NamedTuple):
     sentence: str
 
 
-def prepare(film: Film, transforms: Sequence[Transform]) -> tuple[torch.Tensor, tuple[str, ...]]:
-    """Run the fixed steps of a model over a film.
+def prepare(image: Film | Volume, transforms: Sequence[Transform]) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """Run the fixed steps of a model over a film or a volume.
 
     Args:
-        film: One decoded image.
+        image: One decoded image.
         transforms: ``Product.build_preprocess()``.
 
     Returns:
-        Float32 ``(C, *spatial)``, and the flags of the film and of the steps, each once.
+        Float32 ``(C, *spatial)``, and the flags of the image and of the steps, each once.
     """
-    case: dict[str, Any] = {"image": as_image(film), "flags": list(film.flags)}
+    carried = as_image(image) if isinstance(image, Film) else volume_as_image(image)
+    case: dict[str, Any] = {"image": carried, "flags": list(image.flags)}
     for transform in transforms:
         case = transform(case)
-    image = torch.as_tensor(case["image"]).detach().to(torch.float32)
-    return image.contiguous(), tuple(dict.fromkeys(case["flags"]))
+    prepared = torch.as_tensor(case["image"]).detach().to(torch.float32)
+    return prepared.contiguous(), tuple(dict.fromkeys(case["flags"]))
 
 
-def prepare_file(path: Path, read: Reader, transforms: Sequence[Transform]) -> Prepared | Refusal:
-    """Read and prepare one file; whatever is wrong with it becomes a reason, never an exception."""
+def prepare_file(item: Any, read: Reader, transforms: Sequence[Transform]) -> Prepared | Refusal:
+    """Read and prepare what ``read`` takes, a path for instance; whatever is wrong becomes a reason, no exception."""
     try:
-        film = read(path)
-        image, flags = prepare(film, transforms)
+        image = read(item)
+        prepared, flags = prepare(image, transforms)
     except ReadError as error:
         return Refusal(error.code, str(error))
     except MemoryError:
         return Refusal("out_of_memory", "the image needs more memory than there is")
     except Exception as error:  # noqa: BLE001  # one file must not cost the others; its text may hold header values
         return Refusal("prepare_failed", f"the steps before the net ended in {type(error).__name__}")
-    array = image.as_subclass(torch.Tensor).numpy()
+    array = prepared.as_subclass(torch.Tensor).numpy()
     if not np.isfinite(array).all():
         return Refusal("not_finite", "the image holds values that are not numbers")
-    return Prepared(array, _uid(film.study), _uid(film.series), _uid(film.sop), flags)
+    sop = image.sop if isinstance(image, Film) else ""  # a volume is made of many
+    return Prepared(array, _uid(image.study), _uid(image.series), _uid(sop), flags)
 
 
 def _uid(text: str) -> str:
@@ -77,15 +79,26 @@ def _uid(text: str) -> str:
     return text if re.fullmatch(r"[0-9.]{1,64}", text) else ""
 
 
-def film_shape(product: "Product") -> tuple[int, ...]:
-    """Shape ``(C, rows, columns)`` of the images that a model was trained on, empty where it does not say.
+def image_shape(product: "Product") -> tuple[int, ...]:
+    """Shape ``(C, *spatial)`` of the images that a model was trained on, empty where it does not say.
 
     Raises:
-        CheckpointError: If they were volumes.
+        CheckpointError: If they were neither films nor volumes, or a case had several volumes.
     """
     shape = tuple(int(size) for size in product.provenance.get("image_shape") or ())
-    if shape and len(shape) != 3:
+    if shape and len(shape) not in (3, 4):
         raise CheckpointError(
-            f"this model takes images of {len(shape) - 1} dimensions, and films have 2: give one trained on films"
+            f"this model takes images of {len(shape) - 1} dimensions: films have 2 and volumes 3; give one trained on "
+            "either"
+        )
+    if len(shape) == 4 and shape[0] > 1:
+        raise CheckpointError(
+            f"this model takes {shape[0]} sequences a case, and a folder does not say which volumes belong together: "
+            "`medcnn predict` reads them from a table with a column for each"
         )
     return shape
+
+
+def takes_volumes(shape: Sequence[int]) -> bool:
+    """Whether images of this shape are volumes; a model that does not say takes films."""
+    return len(shape) == 4

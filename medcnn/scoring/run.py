@@ -16,9 +16,9 @@ from medcnn.errors import MedcnnError
 from medcnn.io.read import read_film
 from medcnn.scoring.findings import shown, write_summary, write_tables
 from medcnn.scoring.ledger import Ledger, Row, writing_out
-from medcnn.scoring.preparation import Prepared, Reader, Refusal, film_shape
+from medcnn.scoring.preparation import Prepared, Reader, Refusal, image_shape, takes_volumes
 from medcnn.scoring.reasons import state_of
-from medcnn.scoring.source import Listed, checked_root, list_files
+from medcnn.scoring.source import Listed, checked_root, list_files, list_volumes, read_listed
 from medcnn.scoring.tally import Tally
 from medcnn.scoring.workers import Setup, Workers
 
@@ -36,7 +36,7 @@ class Options:
 
     Attributes:
         workers: Processes that read and prepare; 0 for one a core.
-        batch_size: Images that the net takes at a time.
+        batch_size: Films that the net takes at a time; volumes are taken one by one.
         timeout_s: Seconds that one file may take.
         retry: Also try files again that have a row without a finding.
         device: Where the net runs.
@@ -54,7 +54,7 @@ def score_folder(
     source: Path,
     out: Path,
     options: Options = Options(),
-    read: Reader = read_film,
+    read: Reader | None = None,
     progress: Progress = lambda tally: None,
 ) -> Tally:
     """Score what is new or changed under ``source``, and write the findings of all of it to ``out``.
@@ -67,28 +67,30 @@ def score_folder(
         source: A folder, searched recursively, or one file.
         out: Folder for the findings; where it lies under ``source`` it is not searched.
         options: How to go about it.
-        read: Reads a film from a path; must be importable, for it runs in the workers.
+        read: Reads an image from what the source lists; must be importable, for it runs in the workers. By default
+            films are read from files, or for a model of volumes NIfTI files and DICOM series.
         progress: Called after every write to the ledger.
 
     Returns:
         Counts over all files found, whose ``exit_code`` is the verb's.
 
     Raises:
-        MedcnnError: For a source or an OUT that cannot be used, or a model that does not score films.
+        MedcnnError: For a source or an OUT that cannot be used, or a model that scores neither films nor volumes.
     """
     started = time.perf_counter()
-    film_shape(product)
+    volumes = takes_volumes(image_shape(product))
+    listed, default = (list_volumes, read_listed) if volumes else (list_files, read_film)
     root = checked_root(source, out)
     origin = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()
     with Ledger(out, {"model": product.digest, "source": origin}) as ledger:
-        files = list(list_files(source, root, out))
+        files = list(listed(source, root, out))
         if not files:
             raise MedcnnError("SOURCE holds no files: give a folder of images, or one image")
         tally, todo = _plan(files, ledger, options.retry)
         progress(tally)
         try:
             if todo:
-                _Run(product, ledger, tally, progress, started).go(todo, options, read)
+                _Run(product, ledger, tally, progress, started).go(todo, options, read or default)
         finally:
             # Also on Ctrl-C: what was scored so far then stands in the tables.
             tally.seconds = time.perf_counter() - started
@@ -125,11 +127,17 @@ class _Run:
 
     def __init__(self, product: "Product", ledger: Ledger, tally: Tally, progress: Progress, started: float) -> None:
         self.product, self.ledger, self.tally, self.progress, self.started = product, ledger, tally, progress, started
-        self.shape = film_shape(product)
+        self.shape = image_shape(product)
         self.pending: tuple[Future[np.ndarray], _Batch] | None = None
 
     def go(self, todo: Sequence[Listed], options: Options, read: Reader) -> None:
         """Give every file its row."""
+        self._write([_refused(file, file.refusal) for file in todo if file.refusal])
+        todo = [file for file in todo if not file.refusal]
+        if not todo:
+            return
+        # One volume keeps every core busy, and a batch of them would be mostly padding.
+        size = 1 if takes_volumes(self.shape) else options.batch_size
         setup = Setup(read, self.product.preprocess, options.timeout_s)
         count = min(options.workers or cores(), len(todo))
         with Workers(setup, count) as workers, ThreadPoolExecutor(1) as beside:
@@ -143,10 +151,10 @@ class _Run:
                     continue
                 batch = batches.setdefault(answer.array.shape, [])
                 batch.append((todo[index], answer))
-                if len(batch) == options.batch_size:
-                    self._submit(beside, scorer, batches.pop(answer.array.shape), options.batch_size)
+                if len(batch) == size:
+                    self._submit(beside, scorer, batches.pop(answer.array.shape), size)
             for batch in batches.values():
-                self._submit(beside, scorer, batch, options.batch_size)
+                self._submit(beside, scorer, batch, size)
             self._collect()
 
     def _scorer(self, device: str) -> "Scorer":

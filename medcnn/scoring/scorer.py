@@ -1,4 +1,4 @@
-"""A trained model as a function from films to probabilities."""
+"""A trained model as a function from films or volumes to probabilities."""
 
 import math
 from pathlib import Path
@@ -9,25 +9,26 @@ import torch
 from torch import Tensor
 
 from medcnn.io.film import Film
+from medcnn.io.volume import Volume
 from medcnn.scoring.findings import Layout
-from medcnn.scoring.preparation import film_shape, prepare
+from medcnn.scoring.preparation import image_shape, prepare, takes_volumes
 from medcnn.tasks.checkpoint import Product, open_product
 from medcnn.tasks.decision import Decision
 
 
 class Scorer:
-    """A model ready to score films, built from a product alone.
+    """A model ready to score films, or volumes where it was trained on those, built from a product alone.
 
     Args:
         product: What ``medcnn fit`` left behind.
         device: Where the net runs.
 
     Raises:
-        CheckpointError: If the product does not classify 2-D images.
+        CheckpointError: If the product classifies neither films nor single volumes.
     """
 
     def __init__(self, product: Product, device: torch.device | str = "cpu") -> None:
-        self.shape = film_shape(product)
+        self.shape = image_shape(product)
         self.product = product
         self.device = torch.device(device)
         self.transforms = product.build_preprocess()
@@ -48,9 +49,14 @@ class Scorer:
         """Digest of the model; it stands in every finding."""
         return self.product.digest
 
-    def prepare(self, film: Film) -> Tensor:
-        """The film as the net was trained to see it, float32 ``(C, *spatial)``."""
-        return prepare(film, self.transforms)[0]
+    @property
+    def takes_volumes(self) -> bool:
+        """Whether the model was trained on volumes."""
+        return takes_volumes(self.shape)
+
+    def prepare(self, image: Film | Volume) -> Tensor:
+        """The image as the net was trained to see it, float32 ``(C, *spatial)``."""
+        return prepare(image, self.transforms)[0]
 
     def score(self, images: Tensor | np.ndarray) -> Tensor:
         """Calibrated probabilities of prepared images.
@@ -65,8 +71,8 @@ class Scorer:
             logits = self.task(torch.as_tensor(images).to(self.device))
             return self.task.probabilities(logits).float().cpu()
 
-    def score_film(self, film: Film) -> Tensor:
-        """Calibrated probabilities ``(K,)`` of one film."""
+    def score_film(self, film: Film | Volume) -> Tensor:
+        """Calibrated probabilities ``(K,)`` of one film or volume."""
         return self.score(self.prepare(film)[None])[0]
 
     def layout(self) -> Layout:

@@ -8,7 +8,7 @@ import multiprocessing as mp
 import os
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -42,14 +42,16 @@ class Setup(NamedTuple):
     """What a worker is given at its start: plain data and one function that it can import.
 
     Attributes:
-        read: Reads a film from a path.
+        read: Reads an image from a path, or from what else it is given for one.
         preprocess: The steps of the model as plain data.
         timeout_s: Seconds that one file may take.
+        prepare: Reads and prepares one, ``(item, read, transforms)`` to what is sent back; ``prepare_file`` where None.
     """
 
     read: "Reader"
     preprocess: Sequence[dict[str, Any]]
     timeout_s: float
+    prepare: Callable[..., Any] | None = None
 
 
 @dataclass
@@ -79,8 +81,8 @@ class Workers:
         theirs.close()  # ours reads the end of the pipe once the worker is gone
         return _Worker(process, ours)
 
-    def prepared(self, paths: Sequence[Path]) -> Iterator[tuple[int, "Prepared | Refusal"]]:
-        """Prepare every path; each index comes back exactly once, in the order they are done."""
+    def prepared(self, paths: Sequence[Any]) -> Iterator[tuple[int, "Prepared | Refusal"]]:
+        """Prepare every path, or what else the reader takes; each index comes back once, in the order they are done."""
         waiting = deque(range(len(paths)))
         remaining = len(paths)
         while remaining:
@@ -97,11 +99,11 @@ class Workers:
                     remaining -= 1
                     yield answer
 
-    def _feed(self, worker: _Worker, waiting: deque[int], paths: Sequence[Path]) -> None:
+    def _feed(self, worker: _Worker, waiting: deque[int], paths: Sequence[Any]) -> None:
         while waiting and len(worker.sent) < _AHEAD:
             index = waiting[0]
             try:
-                worker.pipe.send((index, os.fsencode(paths[index])))
+                worker.pipe.send((index, paths[index]))
             except OSError:
                 return  # it has died; its pipe is found closed in a moment
             worker.sent.append(waiting.popleft())
@@ -180,10 +182,10 @@ def _work(pipe: Connection, setup: Setup) -> None:
     pipe.send((_READY, None))
     with contextlib.suppress(EOFError, OSError):
         while True:
-            index, name = pipe.recv()
+            index, item = pipe.recv()
             # The kernel keeps the time and ends the process: a codec that hangs would not let Python act.
             signal.setitimer(signal.ITIMER_REAL, setup.timeout_s)
-            answer = prepare_file(Path(os.fsdecode(name)), setup.read, transforms)
+            answer = (setup.prepare or prepare_file)(item, setup.read, transforms)
             signal.setitimer(signal.ITIMER_REAL, 0)
             pipe.send((index, answer))
 

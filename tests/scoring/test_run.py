@@ -245,13 +245,15 @@ def test_no_finding_is_ever_nan(product: Product, cohort: Path, tmp_path: Path) 
 def test_mistakes_are_told_in_a_line_without_a_name(product: Product, cohort: Path, tmp_path: Path) -> None:
     (tmp_path / "void").mkdir()
     (tmp_path / "file").touch()
-    volume = make_product(provenance={"image_shape": [1, 8, 8, 8]})
+    film_in_time = make_product(provenance={"image_shape": [1, 4, 8, 8, 8]})
+    sequences = make_product(provenance={"image_shape": [2, 8, 8, 8]})
     for given, source, out, match in (
         (product, tmp_path / "missing", tmp_path / "out", "nothing is at SOURCE"),
         (product, tmp_path / "void", tmp_path / "out", "no files"),
         (product, cohort, tmp_path / "file", "OUT is a file"),
         (product, cohort, cohort, "OUT is SOURCE itself"),
-        (volume, cohort, tmp_path / "out", "3 dimensions"),
+        (film_in_time, cohort, tmp_path / "out", "4 dimensions"),
+        (sequences, cohort, tmp_path / "out", "2 sequences a case"),
     ):
         with pytest.raises(MedcnnError, match=match) as caught:
             score_folder(given, source, out, FEW)

@@ -1,7 +1,6 @@
-"""Images and labels read at the positions of a grid, on a CPU several times faster than ``grid_sample`` in 3-D."""
+"""Images and labels read at the positions of a grid; volumes on a CPU in about half the time of ``grid_sample``."""
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -14,6 +13,8 @@ Padding = Literal["border", "zeros"]
 def read_linear(image: Tensor, grid: Tensor, padding: Padding) -> Tensor:
     """The images at the positions of the grid, linearly between pixels.
 
+    In a volume on a CPU a position is known to some ``1e-7`` of all rows of all planes: 0.001 voxels for 128 of 128.
+
     Args:
         image: ``(B, C, *spatial)``, floating.
         grid: ``(B, d, *size)`` of the same type, in the [-1, 1] of each axis, last axis first.
@@ -22,34 +23,62 @@ def read_linear(image: Tensor, grid: Tensor, padding: Padding) -> Tensor:
     Returns:
         ``(B, C, *size)``.
     """
-    if not _by_gathering(image):
+    if not _volumes_on_cpu(image):
         return F.grid_sample(image, grid.movedim(1, -1), mode="bilinear", padding_mode=padding, align_corners=False)
-    sources = _padded(image, padding)
+    padded = _padded(image, padding)
     result = image.new_empty(*image.shape[:2], *grid.shape[2:])
-    corners = image.new_empty(2, 2, 2, *grid.shape[2:])  # kept over the batch: fresh memory costs more than the sums
-    for source, place, out in zip(sources, _places(image, grid, padding), result, strict=True):
-        _trilinear(source, place, corners, out)
+    # Room that is kept over the batch: fresh memory costs more than the sums.
+    _, channels, planes, rows, columns = padded.shape
+    pairs = padded.new_empty(1, 2, channels, planes, rows, columns)
+    flat_grid = grid.new_empty(1, *grid.shape[2:], 2)
+    for volume, positions, out in zip(padded, grid, result, strict=True):
+        pairs[0, 0] = volume
+        pairs[0, 1, :, :-1], pairs[0, 1, :, -1] = volume[:, 1:], volume[:, -1]
+        _between_planes(pairs, positions, flat_grid, int(padding == "zeros"), out)
     return result
+
+
+def _between_planes(pairs: Tensor, positions: Tensor, flat_grid: Tensor, rim: int, out: Tensor) -> None:
+    """One volume, from each plane beside the next ``(1, 2, C, planes, rows, columns)``, into ``out``.
+
+    The planes lie below each other as one tall image, whose bilinear reading is vectorized; then between two planes.
+    """
+    _, _, channels, planes, rows, columns = pairs.shape
+    x, y, z = positions
+    part = _place(z, planes, rim)
+    plane = part.floor().clamp_(max=max(planes - 2, 0))
+    part -= plane
+    row = _place(y, rows, rim).add_(plane, alpha=rows)
+    tall = planes * rows
+    torch.mul(x, (columns - 2 * rim) / columns, out=flat_grid[0, ..., 0])
+    torch.add(row.mul_(2 / tall), 1 / tall - 1, out=flat_grid[0, ..., 1])
+    read = F.grid_sample(
+        pairs.view(1, 2 * channels, tall, columns), flat_grid.view(1, -1, x.shape[-1], 2),
+        mode="bilinear", padding_mode="border", align_corners=False,
+    ).view(2, channels, *x.shape)  # fmt: skip
+    torch.lerp(read[0], read[1], part, out=out)
 
 
 def read_nearest(labels: Tensor, grid: Tensor, padding: Padding) -> Tensor:
     """The labels of the nearest pixels; arguments as :func:`read_linear`, any type, which is kept."""
-    if not _by_gathering(labels):
-        places = grid.movedim(1, -1)
-        return F.grid_sample(
-            labels.to(grid.dtype), places, mode="nearest", padding_mode=padding, align_corners=False
-        ).to(labels.dtype)
-    sources = _padded(labels, padding)
+    if not _volumes_on_cpu(labels):
+        known = labels.to(grid.dtype)
+        read = F.grid_sample(known, grid.movedim(1, -1), mode="nearest", padding_mode=padding, align_corners=False)
+        return read.to(labels.dtype)
+    padded, rim = _padded(labels, padding), int(padding == "zeros")
     result = labels.new_empty(*labels.shape[:2], *grid.shape[2:])
-    for source, place, out in zip(sources, _places(labels, grid, padding), result, strict=True):
-        index = _index([axis.round_() for axis in place], source.shape[1:])
-        for channel, values in zip(source, out, strict=True):
+    size = padded.shape[2:]
+    for volume, positions, out in zip(padded, grid, result, strict=True):
+        index = _index(
+            [_place(p, n, rim).round_() for p, n in zip(reversed(positions.unbind()), size, strict=True)], size
+        )
+        for channel, values in zip(volume, out, strict=True):
             torch.index_select(channel.view(-1), 0, index, out=values.view(-1))
     return result
 
 
-def _by_gathering(image: Tensor) -> bool:
-    # grid_sample is vectorized in 2-D, and has a kernel of its own on a GPU.
+def _volumes_on_cpu(image: Tensor) -> bool:
+    # grid_sample is vectorized in 2-D alone, and has a kernel of its own on a GPU.
     return image.ndim == 5 and image.device.type == "cpu"
 
 
@@ -57,14 +86,9 @@ def _padded(image: Tensor, padding: Padding) -> Tensor:
     return F.pad(image, [1] * 6) if padding == "zeros" else image.contiguous()
 
 
-def _places(image: Tensor, grid: Tensor, padding: Padding) -> Iterator[list[Tensor]]:
-    """For each image the place along each axis of its padded pixels, held inside, first axis first; ours to change."""
-    rim = int(padding == "zeros")
-    for one in grid:
-        yield [
-            axis.mul(length / 2).add_((length - 1) / 2 + rim).clamp_(0, length - 1 + 2 * rim)
-            for axis, length in zip(one.flip(0), image.shape[2:], strict=True)
-        ]
+def _place(position: Tensor, length: int, rim: int) -> Tensor:
+    """From [-1, 1] of an axis to its pixels, ``length`` of them with a rim of zeros on either side, held inside."""
+    return position.mul((length - 2 * rim) / 2).add_((length - 1) / 2).clamp_(0, length - 1)
 
 
 def _index(place: Sequence[Tensor], size: Sequence[int]) -> Tensor:
@@ -73,21 +97,3 @@ def _index(place: Sequence[Tensor], size: Sequence[int]) -> Tensor:
     for axis, length in zip(place[1:], size[1:], strict=True):
         index.mul_(length).add_(axis.int())
     return index.view(-1)
-
-
-def _trilinear(source: Tensor, place: list[Tensor], corners: Tensor, out: Tensor) -> None:
-    """One image ``(C, *spatial)`` read into ``out``; ``corners`` is room for eight values at every place."""
-    size = source.shape[1:]
-    # At the last pixel read the pair before it with weight 1, so that no corner lies outside.
-    low = [axis.floor().clamp_(max=max(length - 2, 0)) for axis, length in zip(place, size, strict=True)]
-    part = [axis.sub_(below) for axis, below in zip(place, low, strict=True)]
-    index = _index(low, size)
-    steps = [step if length > 1 else 0 for step, length in zip((size[1] * size[2], size[2], 1), size, strict=True)]
-    for channel, values in zip(source, out, strict=True):
-        flat = channel.view(-1)
-        for corner in product((0, 1), repeat=3):
-            first = sum(step for step, one in zip(steps, corner, strict=True) if one)
-            torch.index_select(flat[first:], 0, index, out=corners[corner].view(-1))
-        corners[:, :, 0].lerp_(corners[:, :, 1], part[2])
-        corners[:, 0, 0].lerp_(corners[:, 1, 0], part[1])
-        torch.lerp(corners[0, 0, 0], corners[1, 0, 0], part[0], out=values)

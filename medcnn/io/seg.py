@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -178,7 +178,6 @@ def _made(labels: np.ndarray, source: Source, segments: Mapping[int, SegmentLabe
             manufacturer_model_name="medcnn",
             software_versions=medcnn.__version__,
             device_serial_number=model[:16] or medcnn.__version__,
-            plane_positions=source.positions,
             omit_empty_frames=bool(found.all()),
             content_label="SEGMENTATION",
             content_description="Made by a program; not by a person",
@@ -191,7 +190,17 @@ def _made(labels: np.ndarray, source: Source, segments: Mapping[int, SegmentLabe
             "its header lacks or contradicts what the standard asks for"
         ) from error
     made.ContentCreatorName = ""  # must be there, and no person made it
+    if source.frames:
+        _renumber(made, source.frames)
     return made
+
+
+def _renumber(made: Dataset, frames: Sequence[int]) -> None:
+    """Refer to frames by their numbers in the file, not among those of the volume."""
+    groups = made.PerFrameFunctionalGroupsSequence
+    items = [group.DerivationImageSequence[0].SourceImageSequence[0] for group in groups]
+    for item in {id(item): item for item in items}.values():  # frames of several segments share theirs
+        item.ReferencedFrameNumber = frames[int(item.ReferencedFrameNumber) - 1]
 
 
 def _described(number: int, segment: SegmentLabel, model: str) -> highdicom.seg.SegmentDescription:

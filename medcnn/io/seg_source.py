@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import highdicom
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
@@ -25,17 +24,22 @@ _ALIKE = ("PlaneOrientationSequence", "PixelMeasuresSequence")
 
 
 class Source(NamedTuple):
-    """Headers of the source, one a slice or one multi-frame; of the latter also the positions of the frames taken."""
+    """What a segmentation is made on.
+
+    Attributes:
+        images: Headers, one a slice in slice order; or one multi-frame, reduced to the frames of the volume.
+        frames: Of a multi-frame: the number in its file, from 1, of each frame that is left in the header.
+    """
 
     images: list[Dataset]
-    positions: list[highdicom.PlanePositionSequence] | None
+    frames: tuple[int, ...]
 
 
 def read_source(volume: Volume) -> Source:
     """Headers of a volume's files, without their pixels.
 
     Raises:
-        MedcnnError: If a file is gone, or they name no frame of reference.
+        MedcnnError: If a file is gone, they name no frame of reference, or are several multi-frame files.
     """
     first = _header(volume.sources[0])
     if "FrameOfReferenceUID" not in first:
@@ -44,15 +48,15 @@ def read_source(volume: Volume) -> Source:
         if keyword not in first:
             setattr(first, keyword, None)
     if "PerFrameFunctionalGroupsSequence" in first:
-        positions = _of_frames(first, volume.frames)
-        _say_spacing(first.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0], volume)
-        return Source([first], positions)
+        if len(set(volume.sources)) > 1:
+            raise MedcnnError("the series is made of several multi-frame files; a segmentation can lie on one only")
+        return _of_frames(first, volume)
     _say_spacing(first, volume)
     rest = [_header(path, _OF_EACH) for path in volume.sources[1:]]
     for image in rest:
         # Scanners round each image's directions for itself; those of the first hold for all, as for the volume.
         image.ImageOrientationPatient, image.PixelSpacing = first.ImageOrientationPatient, first.PixelSpacing
-    return Source([first, *rest], None)
+    return Source([first, *rest], ())
 
 
 def _header(path: Path, keywords: Sequence[str] | None = None) -> Dataset:
@@ -70,15 +74,14 @@ def _say_spacing(measures: Dataset, volume: Volume) -> None:
     measures.SpacingBetweenSlices = f"{abs(directions[:, 0] @ normal) / np.linalg.norm(normal):.10g}"
 
 
-def _of_frames(image: Dataset, frames: Sequence[int]) -> list[highdicom.PlanePositionSequence] | None:
-    """Positions of the frames that the volume is made of; what is alike in all is put where it is said once."""
+def _of_frames(image: Dataset, volume: Volume) -> Source:
+    """A multi-frame of the volume's frames alone, in its order; what is alike in all is put where it is shared."""
     shared, each = image.SharedFunctionalGroupsSequence[0], image.PerFrameFunctionalGroupsSequence
+    frames = volume.frames or tuple(range(len(each)))
     for keyword in _ALIKE:
-        if keyword not in shared and keyword in each[0]:
-            shared[keyword] = each[0][keyword]
-    if list(frames) == list(range(len(each))):
-        return None
-    return [
-        highdicom.PlanePositionSequence.from_sequence(each[frame].PlanePositionSequence)
-        for frame in frames or range(len(each))
-    ]
+        if keyword not in shared and keyword in each[frames[0]]:
+            shared[keyword] = each[frames[0]][keyword]
+    _say_spacing(shared.PixelMeasuresSequence[0], volume)
+    image.PerFrameFunctionalGroupsSequence = [each[frame] for frame in frames]
+    image.NumberOfFrames = len(frames)
+    return Source([image], tuple(frame + 1 for frame in frames))

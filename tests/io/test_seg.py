@@ -17,6 +17,8 @@ from scipy.spatial.transform import Rotation
 
 from medcnn.errors import MedcnnError, ReadError
 from medcnn.io.seg import Coded, SegmentLabel, read_seg, write_seg
+from medcnn.io.series import find_series, read_series
+from medcnn.io.series_write import write_enhanced
 from medcnn.io.volume import Volume
 
 SHAPE = (9, 14, 11)
@@ -203,6 +205,21 @@ def test_a_multiframe_source_is_referred_to_frame_by_frame(order: list[int], tmp
         frame = image.PerFrameFunctionalGroupsSequence[int(referred.ReferencedFrameNumber) - 1]
         here, there = (one.PlanePositionSequence[0].ImagePositionPatient for one in (group, frame))
         assert np.allclose(np.array(here, float), np.array(there, float), atol=1e-3)
+
+
+def test_of_two_echoes_in_one_file_each_mask_refers_to_its_own(tmp_path: Path) -> None:
+    write_enhanced(
+        tmp_path / "echoes.dcm", np.zeros(SHAPE, np.int16), LPS @ placed(),
+        order=[*range(9), *range(9)], echo_times=[10.0] * 9 + [20.0] * 9,
+    )  # fmt: skip
+    referred = []
+    for number, one in enumerate(find_series(tmp_path).series):
+        path = tmp_path / f"{number}.seg"
+        write_seg(path, lumps(), read_series(one), NAMES)
+        groups = pydicom.dcmread(path).PerFrameFunctionalGroupsSequence
+        items = [group.DerivationImageSequence[0].SourceImageSequence[0] for group in groups]
+        referred.append({int(item.ReferencedFrameNumber) for item in items})
+    assert sorted(map(sorted, referred)) == [[3, 4, 5, 6, 7], [12, 13, 14, 15, 16]]
 
 
 def test_each_frame_refers_to_the_image_it_was_drawn_on(series: Volume, tmp_path: Path) -> None:

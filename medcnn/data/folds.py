@@ -29,8 +29,9 @@ def fold_cases(
         folds: Number of folds, 2 or more.
         fold: The one to validate on, from 0.
         test: Share of the cases that is set apart for a test before, where none is given.
-        seed: Decides who goes where, with the pseudonyms: the order of the rows has no part in it.
-        contents: Digest of each case's pixels; equal ones are kept together.
+        seed: Decides who goes where, with the contents: neither the order of the rows nor the key of the pseudonyms has
+            a part in it, so a fold is the same fold on every machine.
+        contents: Digest of each case's pixels; equal ones are kept together. Without, the patients stand in for them.
         given: A split for each case. What is given as test stays so; the rest is dealt into folds.
 
     Returns:
@@ -44,14 +45,15 @@ def fold_cases(
     if not 0 <= test < 1:
         raise ConfigError(f"the test fraction is {test}; expected a share that leaves something to train on")
     groups = groups_of(patients, contents)
+    names = patients if contents is None else contents
     marks = np.asarray([""] * len(groups) if given is None else list(given), dtype=object)
     marks[marks != "test"] = ""
     if test > 0 and not (marks == "test").any():
-        marks = dealt(groups, patients, labels, {"": 1 - test, "test": test}, seed)
+        marks = dealt(groups, names, labels, {"": 1 - test, "test": test}, seed)
     rest = np.flatnonzero(marks != "test")
     if len(np.unique(groups[rest])) < folds:
         raise ConfigError(f"{len(np.unique(groups[rest]))} patients for {folds} folds: use fewer folds, or more cases")
     shares = {str(number): 1 / folds for number in range(folds)}
-    of_fold = dealt(groups[rest], [patients[int(row)] for row in rest], labels[rest], shares, seed)
+    of_fold = dealt(groups[rest], [names[int(row)] for row in rest], labels[rest], shares, seed)
     marks[rest] = np.where(of_fold == str(fold), "val", "train")
     return marks

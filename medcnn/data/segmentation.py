@@ -38,7 +38,8 @@ class SegmentationDataModule(CohortDataModule):
             Later sequences are resampled onto the first.
         labels: Name of the folder of labels (``labels``), or column of the manifest (``mask``).
         root: Folder that the paths of a manifest are relative to; its own folder by default.
-        patient: Where the patient is told: ``column:NAME``, or ``pattern:REGEX`` on the image's name (its first group).
+        patient: Where the patient is told: ``column:NAME``, ``pattern:REGEX`` on the image's name (its first group), or
+            ``pairs:REGEX`` where that group is a number and 1 and 2, 3 and 4, ... are one patient's two sides.
         patch_size: Voxels of a training patch along each axis; None for whole images, padded to the largest.
         divisor: What the size of whole images is rounded up to a multiple of.
         margin: How much larger a patch is cut than it is used, so that what augmentation moves in from outside is

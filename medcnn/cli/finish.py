@@ -21,7 +21,12 @@ from medcnn.tracking.record import RunRecord
 def _figures(cli: LightningCLI, stage: str) -> list[str]:
     values = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
     found = [(name, values[f"{stage}/{name}"]) for name in cli.model.headline if f"{stage}/{name}" in values]
-    return [f"{stage}/{name:<18} {value:.4f}" for name, value in found]
+    return [f"{stage}/{name:<18} {value:.4f}{_interval(values, f'{stage}/{name}')}" for name, value in found]
+
+
+def _interval(values: dict[str, float], name: str) -> str:
+    ends = [values.get(f"{name}_{end}", math.nan) for end in ("low", "high")]
+    return "" if any(map(math.isnan, ends)) else f" ({ends[0]:.4f} to {ends[1]:.4f})"
 
 
 def _config_words(words: list[str]) -> str:
@@ -72,7 +77,9 @@ def _say_fit(cli: LightningCLI, best: Path, words: list[str]) -> None:
     print("\n".join(["", f"run        {run_id or 'not tracked'}", f"checkpoint {shown}", *_figures(cli, "val")]))
     if cli.model.decision is not None:
         _say_thresholds(cli.model.decision)
-    print(f"next       medcnn test {_config_words(words)} --ckpt_path {model}")
+    # Of several folds each is validated on, and nothing may be left to test.
+    verb = "test" if (cli.datamodule.cases["split"] == "test").any() else "validate"
+    print(f"next       medcnn {verb} {_config_words(words)} --ckpt_path {model}")
     if not cli.model.per_voxel:
         print(f"           medcnn score {model} FOLDER OUT")
 

@@ -9,19 +9,21 @@ def overlap(labels: Tensor, truth: Tensor, classes: int, voxel_mm3: float) -> di
 
     Args:
         labels: int64, any shape, 0 to ``classes - 1``.
-        truth: int64 of the same shape; the same values.
+        truth: int64 of the same shape; -1 is unknown and takes no part.
         classes: How many there are, the background included.
         voxel_mm3: Volume of a voxel.
 
     Returns:
-        ``dice``, ``volume_error``, ``volume_mm3`` and ``truth_mm3``, each float64 ``(classes - 1,)`` on the CPU.
+        ``dice``, ``volume_error``, ``volume_mm3`` and ``truth_mm3``, each float64 ``(classes - 1,)`` on the CPU:
+        the figures of ``medcnn.metrics.segmentation`` of the same names, NaN where those are.
     """
-    pairs = torch.bincount((truth * classes + labels).flatten(), minlength=classes**2)
-    table = pairs.reshape(classes, classes).double().cpu()
+    # Voxels of unknown class are counted in a row of their own, which is left out.
+    pairs = torch.bincount(((truth + 1) * classes + labels).flatten(), minlength=(classes + 1) * classes)
+    table = pairs.reshape(classes + 1, classes)[1:].double().cpu()
     both, true, found = table.diagonal()[1:], table.sum(dim=1)[1:], table.sum(dim=0)[1:]
     return {
         "dice": 2 * both / (true + found),
-        "volume_error": (found - true) / true,
+        "volume_error": torch.where(true > 0, (found - true) / true, torch.nan),
         "volume_mm3": found * voxel_mm3,
         "truth_mm3": true * voxel_mm3,
     }

@@ -1,5 +1,6 @@
 """What every task does alike: a step, an epoch's mean loss, where it comes from, and a checkpoint that tells all."""
 
+import inspect
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -190,7 +191,10 @@ class CaseTask(pl.LightningModule, ABC):
 
     def _arguments(self) -> dict[str, Any]:
         """What the task was made from; classes as they are known, for a command line leaves them to the data."""
-        return {**self.hparams, "classes": list(self.classes)}
+        # A command line hands every task what some of them take.
+        taken = inspect.signature(type(self)).parameters
+        given = {name: value for name, value in self.hparams.items() if name in taken or name.startswith("_")}
+        return {**given, "classes": list(self.classes)}
 
     def _shape_loss(self) -> None:
         """Give the loss's buffers their final shape, so that a state can be loaded before the data is there."""

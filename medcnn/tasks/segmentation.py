@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from medcnn.errors import ConfigError
 from medcnn.metrics.case_table import CaseTable
 from medcnn.metrics.overlap import overlap
+from medcnn.metrics.segmentation import case_figures, summarize_cases
 from medcnn.tasks.base import Batch, CaseTask, checked_classes
 from medcnn.tasks.fit_of_parts import check_voxels, explained
 from medcnn.tasks.optimization import LRSchedulerCallable, OptimizerCallable
@@ -34,7 +35,8 @@ class SegmentationTask(CaseTask):
         classes: Names, K of them; the first is the background.
         optimizer: From parameter groups to an optimizer.
         scheduler: From an optimizer to a scheduler; steps once an epoch, or as often as its ``interval`` says.
-        patch_size: Window in which whole images are seen; None for the image in one piece.
+        patch_size: Window in which whole images are seen; None for that of the data's patches, and where it has none
+            for the image in one piece.
         overlap: Share of a window that the next one sees again, in [0, 1).
         mirror_axes: Axes (0 the first) along which evaluation also predicts the mirror image and takes the mean; only
             where the classes have no side.
@@ -85,6 +87,13 @@ class SegmentationTask(CaseTask):
         """Probabilities ``(B, K, *spatial)`` of whole images ``(B, C, *spatial)``."""
         return torch.stack([self.predict(image[None]) for image in images])
 
+    def on_fit_start(self) -> None:
+        """What every task does; and the window, where none was given, is the one that is learned from."""
+        super().on_fit_start()
+        learned = getattr(getattr(self.trainer, "datamodule", None), "patch_size", None)
+        if self.patch_size is None and learned is not None:
+            self.patch_size = tuple(learned)
+
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Case number ``(1,)`` and the volume of each class but the background in mm3 ``(1, K - 1)``."""
         with torch.autocast(self.device.type, enabled=False):
@@ -96,6 +105,9 @@ class SegmentationTask(CaseTask):
         """A volume for each class but the background."""
         volumes = predicted["volume_mm3"].numpy().T
         return {f"volume_mm3/{name}": row for name, row in zip(self.classes[1:], volumes, strict=True)}
+
+    def _arguments(self) -> dict[str, Any]:
+        return super()._arguments() | {"patch_size": None if self.patch_size is None else list(self.patch_size)}
 
     def _check(self, batch: Batch, logits: Any) -> None:
         check_voxels(batch, _finest(logits), self.classes)
@@ -131,9 +143,11 @@ class SegmentationTask(CaseTask):
 
     def _measured(self, labels: Tensor, truth: Tensor, spacing: Tensor, thorough: bool) -> dict[str, Any]:
         """Each figure of one case by class ``(K - 1,)``."""
-        known = truth >= 0
-        labels, truth = labels.to(truth.device) * known, truth * known
-        return overlap(labels, truth, len(self.classes), float(spacing.prod()))
+        labels = labels.to(truth.device)
+        if not thorough:
+            return overlap(labels, truth, len(self.classes), float(spacing.prod()))
+        found = case_figures(labels, truth, self.classes, spacing, self.tolerance_mm)
+        return {name: [found[c][name] for c in self.classes[1:]] for name in OVERLAP + DISTANCES}
 
     def _conclude(self, stage: str) -> None:
         table = self._figures[stage].table()
@@ -141,7 +155,9 @@ class SegmentationTask(CaseTask):
         if self.trainer.sanity_checking:
             return
         self.evaluated[stage] = table
-        figures = {"loss": table["loss"].nanmean(), **_means(table, self.classes[1:])}
+        patients = patients_of(getattr(self.trainer, "datamodule", None), table["cases"])
+        self.summaries[stage] = summarize_cases(table, self.classes, patients)
+        figures = {"loss": table["loss"].nanmean(), **self.summaries[stage].values}
         self._log({f"{stage}/{name}": value for name, value in figures.items()})
 
 
@@ -153,11 +169,10 @@ def spacing_of(batch: Mapping[str, Tensor]) -> Tensor:
     return torch.as_tensor(batch["affine"][0]).double().cpu()[:3, :axes].norm(dim=0)
 
 
-def _means(table: Mapping[str, Tensor], classes: Sequence[str]) -> dict[str, Tensor]:
-    """Of each figure the mean over cases by class, and the mean of those."""
-    means = {name: table[name].nanmean(dim=0) for name in ("dice", "volume_error")}
-    by_class = {f"{name}/{c}": mean[k] for name, mean in means.items() for k, c in enumerate(classes)}
-    return {name: mean.nanmean() for name, mean in means.items()} | by_class
+def patients_of(data: Any, numbers: Tensor) -> list[Any] | None:
+    """Whose each of these cases is; None where a data module does not say."""
+    cases = getattr(data, "cases", None)
+    return None if cases is None or "patient" not in cases else cases["patient"].iloc[numbers.tolist()].tolist()
 
 
 def _finest(logits: Any) -> Tensor:

@@ -32,7 +32,7 @@ PRODUCT = "product"
 REQUIREMENTS = ("torch", "monai", "numpy", "safetensors", "mlflow")
 
 # The model as code: nothing in the artifact is unpickled, and nothing is imported before the weights are asked for.
-_CODE = '''"""A medcnn model for MLflow: images in, one probability for each class out."""
+_CODE = '''"""A medcnn model for MLflow: images in, probabilities out; those of a segmentation at every voxel."""
 
 from pathlib import Path
 from typing import Any
@@ -45,13 +45,15 @@ class MedcnnModel(mlflow.pyfunc.PythonModel):
     """Scores preprocessed images ``(n, channels, *spatial)``."""
 
     def load_context(self, context: Any) -> None:
-        from medcnn.scoring.scorer import Scorer
         from medcnn.tasks.checkpoint import open_product
 
-        self.scorer = Scorer.from_product(open_product(Path(context.artifacts["product"])))
+        self.task = open_product(Path(context.artifacts["product"])).build_task()
 
     def predict(self, context: Any, model_input: np.ndarray, params: dict | None = None) -> np.ndarray:
-        return np.asarray(self.scorer.score(model_input), dtype=np.float32)
+        import torch
+
+        with torch.inference_mode():
+            return self.task.answer(torch.as_tensor(model_input)).float().numpy()
 
 
 mlflow.models.set_model(MedcnnModel())
@@ -84,7 +86,7 @@ def log_product(
         former = _models_of(client, run_id)
         with tempfile.TemporaryDirectory() as staging:
             saved = _save(Path(staging), folder)
-            model = client.create_logged_model(logger.experiment_id, NAME, run_id, model_type="classifier")
+            model = client.create_logged_model(logger.experiment_id, NAME, run_id, model_type=_kind_of(folder))
             _describe(saved / "MLmodel", model, run_id)
             client.log_model_artifacts(model.model_id, str(saved))
         client.finalize_logged_model(model.model_id, "READY")
@@ -198,10 +200,19 @@ def _describe(description: Path, logged: LoggedModel, run_id: str) -> None:
     model.save(str(description))
 
 
+def _kind_of(folder: Path) -> str:
+    described = json.loads((folder / "product.json").read_text(encoding="utf-8"))
+    return "segmentation" if described.get("provenance", {}).get("per_voxel") else "classifier"
+
+
 def _signature(described: Mapping[str, Any]) -> ModelSignature:
-    shape = described.get("provenance", {}).get("image_shape") or (-1, -1, -1)
-    image = TensorSpec(np.dtype(np.float32), (-1, *map(int, shape)), name=None)
-    probabilities = TensorSpec(np.dtype(np.float32), (-1, len(described["classes"])), name=None)
+    origin = described.get("provenance", {})
+    channels, *size = map(int, origin.get("image_shape") or (-1, -1, -1))
+    # A segmentation learns from patches, and takes and answers for images of any size.
+    size = [-1] * len(size) if origin.get("per_voxel") else size
+    answered = size if origin.get("per_voxel") else []
+    image = TensorSpec(np.dtype(np.float32), (-1, channels, *size), name=None)
+    probabilities = TensorSpec(np.dtype(np.float32), (-1, len(described["classes"]), *answered), name=None)
     return ModelSignature(inputs=Schema([image]), outputs=Schema([probabilities]))
 
 

@@ -68,6 +68,12 @@ def test_volumes_are_in_cubic_millimeters_of_the_case(learned):
     assert spacing_of(data.judged[0]).tolist() == pytest.approx([1.0, 1.5, 2.0])
 
 
+def test_outside_a_fit_distances_are_measured_too(fitted):
+    model, data, run = fitted
+    [found] = run.test(model, datamodule=data, verbose=False)
+    assert {"test/dice", "test/nsd", "test/hd95_mm", "test/hd95_mm/small", "test/volume_error/large"} <= found.keys()
+
+
 def test_a_case_is_judged_on_the_grid_of_its_source_where_the_data_knows_it(fitted):
     model, data, run = fitted
     twice = {int(case["case"]): case["mask"][0].repeat_interleave(2, 0) for case in data.judged}
@@ -75,7 +81,7 @@ def test_a_case_is_judged_on_the_grid_of_its_source_where_the_data_knows_it(fitt
     data.to_source = lambda probabilities, case: torch.zeros_like(twice[case])
     [found] = run.test(model, datamodule=data, verbose=False)
     assert found["test/dice"] == 0
-    assert found["test/volume_error/small"] == -1
+    assert found["test/volume_bias/small"] == -1
     np.testing.assert_allclose(
         model.evaluated["test"]["truth_mm3"][:, 0], [1.5 * int((mask == 1).sum()) for mask in twice.values()]
     )
@@ -113,6 +119,15 @@ def test_how_a_whole_image_is_seen_is_part_of_the_checkpoint(trainer, tmp_path, 
     assert (again.patch_size, again.overlap, again.mirror_axes) == ((8, 8, 8), 0.25, (0, 2))
     image = ball_case(3)["image"]
     assert torch.equal(again.predict(image), model.eval().predict(image))
+
+
+def test_without_a_window_of_its_own_a_task_takes_that_of_the_training_data(trainer, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDCNN_ALLOW", "sphere_cohort")
+    model, data, run = made_segmentation(), SphereCohort(), trainer(max_epochs=1)
+    data.patch_size = (8, 8, 8)
+    run.fit(model, datamodule=data)
+    run.save_checkpoint(tmp_path / "model.ckpt")
+    assert Product.from_checkpoint(tmp_path / "model.ckpt").build_task().patch_size == (8, 8, 8)
 
 
 def test_deep_supervision_an_average_of_weights_and_the_watch_work_together(trainer):

@@ -74,17 +74,19 @@ def test_the_artifact_names_no_place_and_pins_what_it_needs(logged: tuple[RunLog
 
 def test_it_loads_with_pickle_disallowed(logged: tuple[RunLogger, str], monkeypatch: pytest.MonkeyPatch) -> None:
     import numpy as np
+    import torch
 
     import medcnn.tasks.checkpoint as checkpoint
-    from medcnn.scoring.scorer import Scorer
 
     class Half:
-        def score(self, images: np.ndarray) -> np.ndarray:
-            return np.full((len(images), 2), 0.5)
+        def build_task(self) -> "Half":
+            return self
+
+        def answer(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.full((len(images), 2), 0.5)
 
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-    monkeypatch.setattr(checkpoint, "open_product", lambda path: path)
-    monkeypatch.setattr(Scorer, "from_product", classmethod(lambda cls, product: Half()))
+    monkeypatch.setattr(checkpoint, "open_product", lambda path: Half())
     model = mlflow.pyfunc.load_model(str(fetch("models:/chest_xray@champion").parents[1]))
     shares = model.predict(np.zeros((3, 1, 8, 8), dtype=np.float32))
     assert shares.shape == (3, 2)

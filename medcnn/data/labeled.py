@@ -1,5 +1,6 @@
 """A volume and its label as they are in their files, checked against each other before anything is made of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from medcnn.data.volumes import VolumeFiles
 from medcnn.errors import ConfigError, ManifestError
 from medcnn.io.read import read_volume
 from medcnn.io.volume import Volume, spacing_of
+from medcnn.transforms.home import resampled
 
 # Headers are kept as float32 or as text: a corner may differ by this part of a voxel.
 _SAME_PLACE = 0.1
@@ -69,21 +71,32 @@ class LabeledVolumes:
             ManifestError: If image and label lie on different grids, or the label holds what is no label.
             ConfigError: If the label holds a value that the classes do not name.
         """
-        image, label = self.images.open(row), self.label(row)
-        affine = np.asarray(image.image.affine, np.float64)
-        _refuse_other_grid(tuple(image.image.shape[1:]), affine, label, self.label_name(row), self.name(row))
-        mask = self.labels_of(label, row)
+        image = self.images.open(row)
+        mask = self.labels(row, tuple(image.image.shape[1:]), np.asarray(image.image.affine, np.float64))
         counts = np.bincount(mask.reshape(-1), minlength=len(self.classes))
         carried = MetaTensor(torch.from_numpy(mask[None]), affine=image.image.affine)
         return Labeled(image.image, carried, counts, image.content, content_digest(mask), image.flags)
 
-    def label(self, row: int) -> Volume:
-        """A case's label as it is in its file."""
-        return read_volume(self._labels.root / self.label_name(row))
+    def labels(self, row: int, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
+        """A case's label as it is in its file, uint8 on the grid of its image, checked to be whole and known.
 
-    def labels_of(self, label: Volume, row: int) -> np.ndarray:
-        """Values of a label, uint8, checked to be whole and known."""
-        values, name = label.voxels, self.label_name(row)
+        Args:
+            row: The case.
+            shape: Shape of its image.
+            affine: Affine of its image.
+        """
+        label, name = read_volume(self._labels.root / self.label_name(row)), self.label_name(row)
+        labels = self._known(label.voxels, name)
+        if shape == labels.shape and _apart(corners(shape), affine, label.affine) <= _SAME_PLACE * min(
+            spacing_of(affine)
+        ):
+            return labels
+        _refuse_other_grid(shape, affine, label, name, self.name(row))
+        # The same voxels in another order of axes, or from another corner, as one tool writes what another has read.
+        turned = resampled(torch.from_numpy(labels[None]), label.affine, shape, affine, "nearest")
+        return turned[0].numpy()
+
+    def _known(self, values: np.ndarray, name: str) -> np.ndarray:
         whole = values if values.dtype.kind in "iu" else np.rint(values)
         if values.dtype.kind == "f" and not np.array_equal(whole, values):
             first = values[whole != values][0]
@@ -112,15 +125,33 @@ class LabeledVolumes:
         return [*self.images.state(), *self._labels.state()]
 
 
+def corners(shape: Sequence[int]) -> np.ndarray:
+    """Index of every corner voxel, homogeneous: ``(4, 8)``."""
+    ends = np.array(np.meshgrid(*[[0, size - 1] for size in shape], indexing="ij")).reshape(len(shape), -1)
+    return np.vstack([ends, np.ones(ends.shape[1])])
+
+
+def _apart(index: np.ndarray, affine: np.ndarray, other: np.ndarray) -> float:
+    """The largest distance in mm between where two affines put an index."""
+    return float(np.linalg.norm((affine - other)[:3] @ index, axis=0).max())
+
+
 def _refuse_other_grid(shape: tuple[int, ...], affine: np.ndarray, label: Volume, name: str, image_name: str) -> None:
-    if label.voxels.shape != shape:
+    """Refuses a label whose corners are not those of its image, in whatever order of axes."""
+    if sorted(label.voxels.shape) != sorted(shape):
         found, expected = "x".join(map(str, label.voxels.shape)), "x".join(map(str, shape))
         raise ManifestError(f"{name} has {found} voxels, its image {image_name} {expected}; expected one grid")
-    ends = np.array(np.meshgrid(*[[0, size - 1] for size in shape], indexing="ij")).reshape(3, -1)
-    apart = (affine - label.affine)[:3] @ np.vstack([ends, np.ones(ends.shape[1])])
-    furthest = float(np.linalg.norm(apart, axis=0).max())
-    if furthest > _SAME_PLACE * min(spacing_of(affine)):
+    here, there = affine @ corners(shape), label.affine @ corners(label.voxels.shape)
+    # Of each corner of the image, the distance to the nearest corner of the label.
+    apart = np.linalg.norm(here[:3, :, None] - there[:3, None, :], axis=0).min(axis=1)
+    if apart.max() > _SAME_PLACE * min(spacing_of(affine)) or not _parallel(affine, label.affine):
         raise ManifestError(
-            f"{name} lies elsewhere than its image {image_name}: corners are up to {furthest:.3g} mm apart (affines "
+            f"{name} lies elsewhere than its image {image_name}: corners are up to {apart.max():.3g} mm apart (affines "
             "differ); resample the label onto the image, or mend its header"
         )
+
+
+def _parallel(affine: np.ndarray, other: np.ndarray) -> bool:
+    """Whether each axis of one grid runs along one axis of the other in steps of the same length."""
+    steps = np.linalg.inv(other[:3, :3]) @ affine[:3, :3]
+    return bool(np.allclose(np.abs(np.rint(steps)) @ np.ones(3), 1) and np.allclose(steps, np.rint(steps), atol=0.05))

@@ -31,7 +31,7 @@ class Ripe:
         source_voxels: Voxels of each class there.
         content: Digest of the image in its file.
         label_content: Digest of the label in its file.
-        flags: What was odd.
+        flags: What was odd; ``empty_label`` where there is only background.
         reason: Reason code of ``medcnn.io.find.REASONS``, or "".
     """
 
@@ -88,7 +88,7 @@ def ripe(volumes: LabeledVolumes, preprocess: Sequence[Any], store: str, strict:
         places=_places(labels, len(volumes.classes)),
         affine=affine,
         voxels=np.bincount(labels.reshape(-1), minlength=len(volumes.classes)),
-        flags=tuple(dict.fromkeys(case["flags"])),
+        flags=tuple(dict.fromkeys([*case["flags"], *([] if labels.any() else ["empty_label"])])),
         **source,
     )
 

@@ -18,6 +18,7 @@ from medcnn.data.ragged import RipeCases, prepare_cases
 from medcnn.data.ripe import Ripe
 from medcnn.data.structures import Division, OnOutlier, check_outliers, split_structures
 from medcnn.errors import ConfigError
+from medcnn.io.volume import spacing_of
 from medcnn.transforms.home import labels_at_home
 
 _log = logging.getLogger("medcnn.data")
@@ -196,12 +197,12 @@ class SegmentationDataModule(CohortDataModule):
         return torch.from_numpy(labels.astype(np.int64))
 
     def truth(self, case: int) -> tuple[Tensor, tuple[float, float, float]]:
-        """A case's labels int64 on the grid of its file, read again, and the spacing in mm."""
+        """A case's labels int64 on the grid of its image, read again from the file, and the spacing in mm."""
         if self._volumes is None:
             raise ValueError("the cohort is not prepared: call setup() first")
-        row = self.prepared[case].row
-        label = self._volumes.label(row)
-        return torch.from_numpy(self._volumes.labels_of(label, row).astype(np.int64)), label.spacing_mm
+        known = self.prepared[case]
+        labels = self._volumes.labels(known.row, known.source_shape, known.source_affine)
+        return torch.from_numpy(labels.astype(np.int64)), spacing_of(known.source_affine)
 
 
 def class_names(classes: Mapping[int, str] | Sequence[str]) -> tuple[str, ...]:

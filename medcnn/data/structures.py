@@ -123,6 +123,9 @@ def split_structures(
         division=division,
     )
     report_split(done)
+    unseen = [done.classes[value] for value in np.flatnonzero(done.class_counts("train").numpy() == 0)]
+    if unseen:
+        _log.warning("no training case holds %s: nothing can be learned about it", ", ".join(unseen))
     return done
 
 

@@ -45,6 +45,24 @@ def test_training_takes_equal_steps_on_different_cases(t: tuple[int, int, int]) 
     assert len({tuple(len(batch) for batch in each) for each in batches}) == 1
 
 
+@settings(max_examples=100, deadline=None)
+@given(sizes, st.integers(1, 200))
+def test_draws_of_an_epoch_take_each_row_as_often_to_within_one_on_equally_many_steps(
+    t: tuple[int, int, int], draws: int
+) -> None:
+    n, size, world = t
+    draws = max(draws, world)
+    orders = [
+        EachCaseOnce(torch.arange(n), size, shuffle=True, rank=rank, world=world, draws=draws) for rank in range(world)
+    ]
+    batches = [list(order) for order in orders]
+    assert {len(each) for each in batches} == {len(orders[0])}
+    taken = torch.cat([torch.cat(each) for each in batches])
+    # What does not fill a batch on every process is left out.
+    assert draws - len(taken) < world * size
+    assert torch.bincount(taken, minlength=n).max() <= -(-draws // n)
+
+
 def test_fewer_cases_than_processes_is_refused() -> None:
     with pytest.raises(ConfigError, match="val has 3 cases for 4 processes"):
         EachCaseOnce(torch.arange(3), 2, world=4, split="val")

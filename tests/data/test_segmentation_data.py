@@ -33,7 +33,9 @@ def cohort(folder: Path, **given: Any) -> SegmentationDataModule:
         "patch_size": [8, 8, 8],
     }
     preprocess = [described(PercentileNormalized, keys="image")]
-    return SegmentationDataModule(folder, CLASSES, **{**common, "preprocess": preprocess, **given})
+    return SegmentationDataModule(
+        folder, given.pop("classes", CLASSES), **{**common, "preprocess": preprocess, **given}
+    )
 
 
 def ready(folder: Path, **given: Any) -> SegmentationDataModule:
@@ -113,6 +115,25 @@ def test_a_header_that_rounds_is_no_other_place(tmp_path: Path) -> None:
     assert len(ready(tmp_path / "cohort").cases) == 6
 
 
+def test_a_label_in_another_order_of_axes_is_brought_into_that_of_its_image(tmp_path: Path) -> None:
+    write_cohort(tmp_path / "cohort", 6)
+    label = drawn(2)[1]
+    turned = OBLIQUE @ np.array([[0, 0, -1, label.shape[0] - 1], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
+    write_nifti(tmp_path / "cohort" / "labels" / "p01_0.nii.gz", label.transpose(1, 2, 0)[:, :, ::-1], turned)
+    data = ready(tmp_path / "cohort", fractions=(0.0, 0.0))
+    assert np.array_equal(data.prepared[2].mask, label)
+    assert np.array_equal(data.truth(2)[0], label)
+
+
+def test_a_grid_with_the_same_corners_but_other_axes_is_refused(tmp_path: Path) -> None:
+    write_cohort(tmp_path / "cohort", 6)
+    image = np.zeros((10, 10, 10), np.int16)
+    write_nifti(tmp_path / "cohort" / "images" / "p01_0.nii.gz", image, np.eye(4))
+    write_nifti(tmp_path / "cohort" / "labels" / "p01_0.nii.gz", image.astype(np.uint8), np.diag([2.0, 2.0, 2.0, 1.0]))
+    with pytest.raises(ManifestError, match=r"p01_0\.nii\.gz lies elsewhere"):
+        ready(tmp_path / "cohort")
+
+
 def test_an_outlier_can_be_allowed_and_is_flagged_then(tmp_path: Path) -> None:
     stretch(write_cohort(tmp_path / "cohort", 6))
     data = ready(tmp_path / "cohort", on_outlier="allow")
@@ -184,6 +205,17 @@ def test_what_is_described_is_what_was_drawn(folder: Path) -> None:
     assert told["proof"] == {"patients_shared": 0, "contents_shared": 0, "checked": 12}
     assert "p00" not in str(told)
     assert "path" not in data.cases
+
+
+def test_an_empty_label_is_flagged_and_a_class_that_is_nowhere_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_cohort(tmp_path / "cohort", 6)
+    write_nifti(tmp_path / "cohort" / "labels" / "p01_0.nii.gz", np.zeros(shape_of(2), np.uint8), OBLIQUE)
+    data = ready(tmp_path / "cohort", classes=[*CLASSES, "rare"], fractions=(0.0, 0.0), patch_size=[4, 4, 4])
+    assert data.describe()["flags"] == {"empty_label": 1}
+    assert "no training case holds rare" in caplog.text
+    assert len(list(data.train_dataloader())) == 3  # a patch of the empty case lies anywhere
 
 
 def test_the_digest_names_images_labels_and_place_but_not_the_fold(folder: Path, tmp_path: Path) -> None:

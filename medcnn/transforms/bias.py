@@ -31,9 +31,6 @@ def log_bias(
     Returns:
         float32, the shape of ``channel``.
 
-    Raises:
-        RuntimeError: If SimpleITK finds nothing to fit.
-
     References:
         Tustison et al., 2010, doi:10.1109/TMI.2010.2046908
     """
@@ -107,15 +104,12 @@ class N4Corrected(MapTransform):
         self, channel: np.ndarray, mask: np.ndarray | None, spacing: Sequence[float] | None, flags: list[str]
     ) -> np.ndarray:
         values = np.nan_to_num(channel.astype(np.float32), posinf=0, neginf=0)  # a copy, ours to write
-        inside = values > otsu(values) if mask is None else mask
-        try:
-            shading = log_bias(values, inside, spacing, self.shrink)
-        except RuntimeError:
-            shading = np.full_like(values, np.nan)
-        if not np.isfinite(shading).all():
+        inside = (values > otsu(values) if mask is None else mask) & (values > 0)
+        seen = values[inside]
+        if not seen.size or seen.min() == seen.max():
             flags.append("bias_uncorrected")
             return values
-        return values * np.exp(-shading)
+        return values * np.exp(-log_bias(values, inside, spacing, self.shrink))
 
 
 def _spacing_of(image: Any) -> tuple[float, ...] | None:

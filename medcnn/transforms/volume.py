@@ -67,7 +67,8 @@ class ChannelsJoined(MapTransform):
     def _onto(self, first: MetaTensor, image: MetaTensor, pair: str, flags: list[str]) -> Tensor:
         shape = first.shape[1:]
         between = np.linalg.inv(_affine_of(image)) @ _affine_of(first)
-        if image.shape[1:] == shape and np.abs(between - np.eye(4)).max() * max(shape) < SAME_VOXELS:
+        reach = np.abs(between - np.eye(4)) @ [*shape, *[0] * (3 - len(shape)), 1]
+        if image.shape[1:] == shape and reach.max() < SAME_VOXELS:
             return _plain(image)
         covered = _covered(between, shape, image.shape[1:])
         if not covered:

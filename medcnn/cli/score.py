@@ -1,19 +1,15 @@
 """``medcnn score``: a model and a folder to findings."""
 
 import signal
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from medcnn.cli.batch import Progress, chosen_device, states_of, stop
 from medcnn.errors import MedcnnError
 
 if TYPE_CHECKING:
     from medcnn.scoring.tally import Tally
-
-#: Seconds between two lines where standard error is not a terminal.
-_EVERY_S = 30.0
 
 
 @dataclass
@@ -52,7 +48,7 @@ class Score:
         from medcnn.scoring.workers import warm_up
 
         warm_up()
-        signal.signal(signal.SIGTERM, _stop)
+        signal.signal(signal.SIGTERM, stop)
         from medcnn.cli.models import resolve_model
         from medcnn.scoring.lean import import_monai
 
@@ -62,8 +58,8 @@ class Score:
         from medcnn.tasks.checkpoint import open_product
 
         product = open_product(model)
-        options = Options(self.workers, self.batch_size, self.timeout_s, self.retry, _device(self.device))
-        with _Progress() as progress:
+        options = Options(self.workers, self.batch_size, self.timeout_s, self.retry, chosen_device(self.device))
+        with Progress() as progress:
             tally = score_folder(product, self.source, self.out, options, progress=progress)
         print(_report(tally))
         return tally.exit_code
@@ -77,44 +73,8 @@ class Score:
             raise MedcnnError("nothing is at SOURCE: give a folder of images, or one image")
 
 
-class _Progress:
-    """A bar on a terminal, a line now and then in a log; counts only, for names can be patients' names."""
-
-    def __init__(self) -> None:
-        from tqdm import tqdm
-
-        self._terminal = sys.stderr.isatty()
-        self._bar = tqdm(unit=" files", disable=not self._terminal, dynamic_ncols=True, smoothing=0.1)
-        self._next = time.monotonic() + _EVERY_S
-
-    def __call__(self, tally: "Tally") -> None:
-        if self._terminal:
-            if self._bar.total is None:
-                self._bar.reset(total=tally.found)
-                self._bar.initial = tally.done
-                self._bar.n = tally.done
-            self._bar.set_postfix(_states(tally), refresh=False)
-            self._bar.update(tally.done - self._bar.n)
-        elif time.monotonic() >= self._next:
-            self._next = time.monotonic() + _EVERY_S
-            counts = ", ".join(f"{count} {state}" for state, count in _states(tally).items())
-            print(
-                f"{tally.done} of {tally.found} files: {counts}; {tally.rate:.1f} a second", file=sys.stderr, flush=True
-            )
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-
-def _states(tally: "Tally") -> dict[str, int]:
-    return {state: tally.states[state] for state in ("scored", "skipped", "failed")}
-
-
 def _report(tally: "Tally") -> str:
-    states = ", ".join(f"{count} {state}" for state, count in _states(tally).items())
+    states = ", ".join(f"{count} {state}" for state, count in states_of(tally).items())
     lines = [f"{tally.found} files found: {states}"]
     lines += [f"  {count:>7} {reason}" for reason, count in sorted(tally.reasons.items())]
     if tally.done_now:
@@ -125,16 +85,3 @@ def _report(tally: "Tally") -> str:
         lines.append("nothing was new or had changed since the last start")
     lines.append("OUT holds findings.csv, findings.parquet, skipped.csv and summary.json")
     return "\n".join(lines)
-
-
-def _device(asked: str) -> str:
-    import torch
-
-    if asked == "cuda" and not torch.cuda.is_available():
-        raise MedcnnError("device is cuda, and torch finds none here: run `medcnn doctor`, or give cpu")
-    return "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def _stop(signum: int, frame: object) -> NoReturn:
-    """End as after Ctrl-C: a batch system's SIGTERM leaves the tables written."""
-    raise KeyboardInterrupt

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medcnn.cli.score import _device, _Progress, _states, _stop
+from medcnn.cli.batch import Progress, chosen_device, states_of, stop
 from medcnn.errors import MedcnnError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Segment:
         from medcnn.scoring.workers import warm_up
 
         warm_up()
-        signal.signal(signal.SIGTERM, _stop)
+        signal.signal(signal.SIGTERM, stop)
         from medcnn.cli.models import resolve_model
 
         model = resolve_model(self.model)
@@ -65,8 +65,8 @@ class Segment:
 
         product = open_product(model)
         draw = _drawn_with(product.classes) if self.pictures else None
-        options = SegmentOptions(self.nifti, self.workers, self.timeout_s, self.retry, _device(self.device), draw)
-        with _Progress() as progress:
+        options = SegmentOptions(self.nifti, self.workers, self.timeout_s, self.retry, chosen_device(self.device), draw)
+        with Progress() as progress:
             tally = segment_folder(product, self.source, self.out, options, progress=progress)
         print(_report(tally))
         return tally.exit_code
@@ -91,7 +91,7 @@ def _drawn_with(classes: tuple[str, ...]) -> "Draw":
 
 def _report(tally: "Tally") -> str:
     names = {"scored": "segmented"}
-    states = ", ".join(f"{count} {names.get(state, state)}" for state, count in _states(tally).items())
+    states = ", ".join(f"{count} {names.get(state, state)}" for state, count in states_of(tally).items())
     lines = [f"{tally.found} volumes and other files found: {states}"]
     lines += [f"  {count:>7} {reason}" for reason, count in sorted(tally.reasons.items())]
     if tally.done_now:

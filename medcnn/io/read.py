@@ -39,7 +39,6 @@ def read_volume(path: Path) -> Volume:
 
     Raises:
         ReadError: With one of ``medcnn.io.find.REASONS``; its message names files by their names only.
-        MedcnnError: If there is nothing at ``path``.
     """
     path = Path(path)
     if path.is_dir() or kind_of(path) == "dicom":

@@ -99,10 +99,11 @@ def planes_of(case: Shown) -> list[Plane]:
 
 
 def largest_section(labels: NDArray[np.integer], axis: int) -> int:
-    """Index along ``axis`` where most voxels are of a class; the middle where none is."""
+    """Index along ``axis`` where most voxels are of a class, of several the middle one; the middle where none is."""
     others = tuple(a for a in range(labels.ndim) if a != axis)
     counts = (labels > 0).sum(axis=others)
-    return int(counts.argmax()) if counts.any() else labels.shape[axis] // 2
+    most = np.flatnonzero(counts == counts.max())
+    return int(most[len(most) // 2])
 
 
 def _axes_of(affine: Array) -> dict[int, tuple[int, bool]]:

@@ -1,0 +1,31 @@
+"""Every shipped segmentation net is built from its config, and answers for each voxel of a whole image."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from medcnn.tasks.build import build
+from medcnn.tasks.segmentation import SegmentationTask
+
+MODELS = Path(__file__).parents[2] / "configs" / "model"
+RECIPES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(MODELS.glob("*.yaml"))}
+SEGMENTATIONS = [name for name, recipe in RECIPES.items() if recipe["class_path"].endswith("SegmentationTask")]
+
+
+@pytest.mark.parametrize("name", SEGMENTATIONS)
+def test_a_shipped_net_learns_from_a_patch_and_answers_for_a_whole_image(name: str) -> None:
+    if name == "swinunetr" and find_spec("einops") is None:
+        pytest.skip("MONAI's Swin UNETR needs einops")
+    arguments = RECIPES[name]["init_args"]
+    wanted = {"net": arguments["net"], "loss": arguments["loss"], "classes": ["background", "a", "b"]}
+    task = build({"class_path": RECIPES[name]["class_path"], "init_args": wanted | {"patch_size": [32, 32, 32]}})
+    assert isinstance(task, SegmentationTask)
+    task.loss(task(torch.randn(2, 1, 32, 32, 32)), torch.randint(0, 3, (2, 32, 32, 32))).backward()
+    assert all(p.grad is not None for p in task.parameters())
+    with torch.no_grad():
+        shares = task.eval().predict(torch.randn(1, 1, 20, 32, 27))
+    assert shares.shape == (3, 20, 32, 27)
+    torch.testing.assert_close(shares.sum(dim=0), torch.ones(20, 32, 27))

@@ -1,19 +1,8 @@
 """``medcnn inspect``: what a file or a folder is, before anything is done with it."""
 
-from __future__ import annotations
-
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from medcnn.io.contents import Image, Refused
-
-_TITLES = {"series": "DICOM series", "nifti": "NIfTI volumes", "film": "films"}
-_NAMES_SHOWN = 3
+from typing import Literal
 
 
 @dataclass
@@ -40,6 +29,7 @@ class Inspect:
         Raises:
             MedcnnError: If there is nothing at the path.
         """
+        from medcnn.cli.inspection import as_json, as_text
         from medcnn.errors import MedcnnError
         from medcnn.io.contents import Refused, contents
 
@@ -50,62 +40,3 @@ class Inspect:
         refused = [one for one in told if isinstance(one, Refused)]
         print(as_json(images, refused) if self.format == "json" else "\n".join(as_text(images, refused)))
         return 0
-
-
-def as_json(images: Sequence[Image], refused: Sequence[Refused]) -> str:
-    """One object with a list of images and a list of what would be skipped."""
-    told = {"images": [asdict(one) for one in images], "skipped": [asdict(one) for one in refused]}
-    return json.dumps(told, indent=2)
-
-
-def as_text(images: Sequence[Image], refused: Sequence[Refused]) -> list[str]:
-    """A table a kind of image, then what would be skipped, by reason."""
-    lines: list[str] = []
-    for kind, title in _TITLES.items():
-        rows = [_row(one) for one in images if one.kind == kind]
-        if rows:
-            lines += [f"{len(rows)} {title}", *_table(rows), ""]
-    if not refused:
-        return [*lines, "nothing would be skipped"]
-    return [*lines, f"{sum(one.files for one in refused)} files would be skipped", *_reasons(refused)]
-
-
-def _row(image: Image) -> list[str]:
-    size = " x ".join(map(str, image.shape))
-    spacing = " x ".join(f"{one:.4g}" for one in image.spacing_mm)
-    return [
-        image.name,
-        image.modality,
-        size,
-        f"{spacing} mm" if spacing else "spacing unknown",
-        image.orientation,
-        image.place,
-        f"{image.dtype} {image.low:g} to {image.high:g}",
-        image.photometric,
-        image.syntax,
-        ", ".join(image.flags),
-    ]
-
-
-def _table(rows: list[list[str]]) -> list[str]:
-    """Columns as wide as their widest cell; those that are empty in every row are left out."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True) if width] for row in rows)
-    return ["  " + "  ".join(cells).rstrip() for cells in padded]
-
-
-def _reasons(refused: Sequence[Refused]) -> list[str]:
-    from medcnn.io.find import REASONS
-
-    lines = []
-    for code in sorted({one.code for one in refused}, key=lambda code: -_files(refused, code)):
-        these = [one for one in refused if one.code == code]
-        names = ", ".join(one.name for one in these[:_NAMES_SHOWN]) + ", ..." * (len(these) > _NAMES_SHOWN)
-        lines.append(f"  {_files(refused, code):>5}  {code}: {REASONS.get(code, '')} ({names})")
-        # A series is refused for numbers that only its own sentence tells.
-        lines += [f"         {one.sentence}" for one in these if one.files > 1 or len(these) == 1]
-    return lines
-
-
-def _files(refused: Sequence[Refused], code: str) -> int:
-    return sum(one.files for one in refused if one.code == code)

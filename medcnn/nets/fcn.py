@@ -13,8 +13,8 @@ MODES = {2: "bilinear", 3: "trilinear"}
 class FCN(nn.Module):
     """Stages of two convolutions, each half the size of the one before; every stage votes, and the votes are summed.
 
-    From the coarsest stage up the scores are interpolated to the next finer stage and added to its own. Images may be of
-    any size; nothing is padded.
+    From the coarsest stage up the scores are interpolated to the next finer stage and added to its own. Images may be
+    of any size; nothing is padded.
 
     Args:
         spatial_dims: 2 or 3.

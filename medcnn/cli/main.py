@@ -28,6 +28,7 @@ VERBS: dict[str, Verb] = {
         "medcnn.cli.segment:Segment",
         "segment a folder of volumes: masks on their own grid as NIfTI or DICOM SEG, and their volumes",
     ),
+    "plan": Verb("medcnn.cli.plan:PlanCohort", "plan a U-Net for labeled volumes, and write its configuration"),
     "audit": Verb("medcnn.cli.audit:Audit", "find copies, leaks and label conflicts in a cohort"),
     "inspect": Verb(
         "medcnn.cli.inspect:Inspect",

@@ -1,7 +1,8 @@
 """A U-Net that works on blocks of voxels: as sharp as one at full resolution, in half the time on a CPU."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +14,9 @@ from medcnn.nets.unet import Axes, UNet, _ConvNorm
 
 def folded(image: Tensor, block: int) -> Tensor:
     """Blocks of voxels as channels: ``(B, C, *spatial)`` to ``(B, C * block**d, *spatial / block)``."""
-    parts = [
-        image[(..., *(slice(start, None, block) for start in corner))]
-        for corner in itertools.product(range(block), repeat=image.ndim - 2)
-    ]
+    corners: Iterator[tuple[int, ...]] = itertools.product(range(block), repeat=image.ndim - 2)
+    wheres: list[tuple[Any, ...]] = [(..., *(slice(start, None, block) for start in corner)) for corner in corners]
+    parts = [image[where] for where in wheres]
     return torch.cat(parts, dim=1)
 
 

@@ -4,11 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from monai.transforms import Orientation
+
 from medcnn.data.content import content_digest
 from medcnn.data.images import Opened
 from medcnn.errors import ReadError
 from medcnn.io.read import read_volume
-from medcnn.io.volume import volume_as_image
+from medcnn.io.volume import Volume, volume_as_image
+from medcnn.transforms.carrier import pixels_of
 from medcnn.transforms.volume import ChannelsJoined
 
 
@@ -29,7 +32,7 @@ class VolumeFiles:
     def open(self, row: int) -> Opened:
         """Reads the volumes of a case; later sequences are resampled onto the grid of the first, as channels."""
         volumes = [read_volume(self.root / path) for path in self.paths[row]]
-        content = "+".join(content_digest(volume.voxels) for volume in volumes)
+        content = "+".join(map(_content, volumes))
         flags = tuple(dict.fromkeys(flag for volume in volumes for flag in volume.flags))
         images = dict(zip(self.paths[row], map(volume_as_image, volumes), strict=True))
         if len(images) == 1:
@@ -47,6 +50,12 @@ class VolumeFiles:
     def state(self) -> list[str]:
         """Path, size and time of change of every file of every case; what is missing has its own line."""
         return [" ".join(f"{path} {_stamp(self.root / path)}" for path in paths) for paths in self.paths]
+
+
+def _content(volume: Volume) -> str:
+    """Digest of the voxels as they lie in the patient: formats and their writers turn the axes about."""
+    upright = Orientation("RAS", labels=None)(volume_as_image(volume))
+    return content_digest(pixels_of(upright))
 
 
 def _stamp(path: Path) -> str:

@@ -99,6 +99,17 @@ def image_shape(product: "Product") -> tuple[int, ...]:
     return shape
 
 
+def scored_shape(product: "Product") -> tuple[int, ...]:
+    """As ``image_shape``, of a model that answers with one finding an image.
+
+    Raises:
+        CheckpointError: If it answers with masks, or ``image_shape`` does.
+    """
+    if product.provenance.get("per_voxel"):
+        raise CheckpointError("this model draws masks and finds no classes: `medcnn segment` writes what it draws")
+    return image_shape(product)
+
+
 def takes_volumes(shape: Sequence[int]) -> bool:
     """Whether images of this shape are volumes; a model that does not say takes films."""
     return len(shape) == 4

@@ -16,7 +16,7 @@ from medcnn.errors import MedcnnError
 from medcnn.io.read import read_film
 from medcnn.scoring.findings import shown, write_summary, write_tables
 from medcnn.scoring.ledger import Ledger, Row, writing_out
-from medcnn.scoring.preparation import Prepared, Reader, Refusal, image_shape, takes_volumes
+from medcnn.scoring.preparation import Prepared, Reader, Refusal, scored_shape, takes_volumes
 from medcnn.scoring.reasons import state_of
 from medcnn.scoring.source import Listed, checked_root, list_files, list_volumes, read_listed
 from medcnn.scoring.tally import Tally
@@ -78,7 +78,7 @@ def score_folder(
         MedcnnError: For a source or an OUT that cannot be used, or a model that scores neither films nor volumes.
     """
     started = time.perf_counter()
-    volumes = takes_volumes(image_shape(product))
+    volumes = takes_volumes(scored_shape(product))
     listed, default = (list_volumes, read_listed) if volumes else (list_files, read_film)
     root = checked_root(source, out)
     origin = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()
@@ -127,7 +127,7 @@ class _Run:
 
     def __init__(self, product: "Product", ledger: Ledger, tally: Tally, progress: Progress, started: float) -> None:
         self.product, self.ledger, self.tally, self.progress, self.started = product, ledger, tally, progress, started
-        self.shape = image_shape(product)
+        self.shape = scored_shape(product)
         self.pending: tuple[Future[np.ndarray], _Batch] | None = None
 
     def go(self, todo: Sequence[Listed], options: Options, read: Reader) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from medcnn.io.film import Film
 from medcnn.io.volume import Volume
 from medcnn.scoring.findings import Layout
-from medcnn.scoring.preparation import image_shape, prepare, takes_volumes
+from medcnn.scoring.preparation import prepare, scored_shape, takes_volumes
 from medcnn.tasks.checkpoint import Product, open_product
 from medcnn.tasks.decision import Decision
 
@@ -28,7 +28,7 @@ class Scorer:
     """
 
     def __init__(self, product: Product, device: torch.device | str = "cpu") -> None:
-        self.shape = image_shape(product)
+        self.shape = scored_shape(product)
         self.product = product
         self.device = torch.device(device)
         self.transforms = product.build_preprocess()

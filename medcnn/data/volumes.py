@@ -1,8 +1,9 @@
 """Volumes of a cohort as files: one a case, or several sequences that are brought onto the first."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
+from typing import Any
 
 from monai.transforms import Orientation
 
@@ -34,11 +35,12 @@ class VolumeFiles:
         volumes = [read_volume(self.root / path) for path in self.paths[row]]
         content = "+".join(map(_content, volumes))
         flags = tuple(dict.fromkeys(flag for volume in volumes for flag in volume.flags))
-        images = dict(zip(self.paths[row], map(volume_as_image, volumes), strict=True))
-        if len(images) == 1:
-            return Opened(*images.values(), content, flags)
+        if len(volumes) == 1:
+            return Opened(volume_as_image(volumes[0]), content, flags)
+        case: dict[Hashable, Any] = {"flags": list(flags)}
+        case.update(zip(self.paths[row], map(volume_as_image, volumes), strict=True))
         try:
-            joined = ChannelsJoined(list(images), into="image")({**images, "flags": list(flags)})
+            joined = ChannelsJoined(self.paths[row], into="image")(case)
         except ValueError as error:  # their fields of view do not meet: this case has no image, and others do
             raise ReadError("no_geometry", str(error)) from error
         return Opened(joined["image"], content, tuple(joined["flags"]))

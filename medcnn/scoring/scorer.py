@@ -13,6 +13,7 @@ from medcnn.io.volume import Volume
 from medcnn.scoring.findings import Layout
 from medcnn.scoring.preparation import prepare, scored_shape, takes_volumes
 from medcnn.tasks.checkpoint import Product, open_product
+from medcnn.tasks.classification import ClassificationTask
 from medcnn.tasks.decision import Decision
 
 
@@ -32,7 +33,9 @@ class Scorer:
         self.product = product
         self.device = torch.device(device)
         self.transforms = product.build_preprocess()
-        self.task = product.build_task().to(self.device)
+        task = product.build_task()
+        assert isinstance(task, ClassificationTask)  # the shape that is scored is that of a model with classes
+        self.task = task.to(self.device)
 
     @classmethod
     def from_product(cls, product: Product) -> Self:

@@ -28,6 +28,7 @@ VERBS: dict[str, Verb] = {
         "medcnn.cli.segment:Segment",
         "segment a folder of volumes: masks on their own grid as NIfTI or DICOM SEG, and their volumes",
     ),
+    "skullstrip": Verb("medcnn.cli.skullstrip:Skullstrip", "find the brain in every head, and say when it failed"),
     "plan": Verb("medcnn.cli.plan:PlanCohort", "plan a U-Net for labeled volumes, and write its configuration"),
     "audit": Verb("medcnn.cli.audit:Audit", "find copies, leaks and label conflicts in a cohort"),
     "inspect": Verb(
@@ -43,7 +44,7 @@ LIGHTNING = ("fit", "validate", "test", "predict")
 
 
 def _usage() -> str:
-    lines = "\n".join(f"  {name:<9} {verb.line}" for name, verb in VERBS.items())
+    lines = "\n".join(f"  {name:<11} {verb.line}" for name, verb in VERBS.items())
     return (
         "usage: medcnn VERB [options]\n\n"
         "From a folder of scans and a table of labels to a model that a hospital can trust.\n\n"

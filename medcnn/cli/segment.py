@@ -9,10 +9,6 @@ from medcnn.cli.batch import Progress, chosen_device, states_of, stop
 from medcnn.errors import MedcnnError
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from medcnn.io.volume import Volume
-    from medcnn.scoring.segment import Draw
     from medcnn.scoring.tally import Tally
 
 
@@ -58,13 +54,14 @@ class Segment:
         warm_up()
         signal.signal(signal.SIGTERM, stop)
         from medcnn.cli.models import resolve_model
+        from medcnn.cli.pictures import drawn_with
 
         model = resolve_model(self.model)
         from medcnn.scoring.segment import SegmentOptions, segment_folder
         from medcnn.tasks.checkpoint import open_product
 
         product = open_product(model)
-        draw = _drawn_with(product.classes) if self.pictures else None
+        draw = drawn_with(product.classes) if self.pictures else None
         options = SegmentOptions(self.nifti, self.workers, self.timeout_s, self.retry, chosen_device(self.device), draw)
         with Progress() as progress:
             tally = segment_folder(product, self.source, self.out, options, progress=progress)
@@ -78,15 +75,6 @@ class Segment:
             raise MedcnnError("device is auto, cpu or cuda")
         if not self.source.exists():
             raise MedcnnError("nothing is at SOURCE: give a folder of volumes, or one volume")
-
-
-def _drawn_with(classes: tuple[str, ...]) -> "Draw":
-    from medcnn.report.outline import outline_figure, save_outline
-
-    def draw(path: Path, volume: "Volume", labels: "np.ndarray", caption: str) -> None:
-        save_outline(path, outline_figure(volume.voxels, labels, volume.affine, classes, caption))
-
-    return draw
 
 
 def _report(tally: "Tally") -> str:

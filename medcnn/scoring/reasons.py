@@ -15,6 +15,7 @@ ALL_REASONS: dict[str, str] = {
     "not_finite": "the image or its probabilities are not numbers",
     "same_name": "the mask of another volume would have the same name",
     "not_segmented": "the net could not take the prepared volume",
+    "skullstrip_failed": "the mask of the brain did not pass its own checks",
     "not_written": "the mask could not be written, or the series cannot carry one",
 }
 

@@ -3,10 +3,9 @@
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,26 +13,20 @@ import torch
 from medcnn.errors import CheckpointError, MedcnnError
 from medcnn.io.nifti import write_nifti
 from medcnn.io.seg import SegmentLabel, write_seg
-from medcnn.io.volume import Volume
-from medcnn.scoring.findings import shown
+from medcnn.scoring.draw import PICTURES, Draw
 from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Reader, Refusal, image_shape
-from medcnn.scoring.reasons import state_of
 from medcnn.scoring.run import cores
 from medcnn.scoring.segment_tables import Figures, case_of, write_volumes
 from medcnn.scoring.source import Listed, checked_root, list_volumes, read_listed
 from medcnn.scoring.tally import Tally
 from medcnn.scoring.volume_case import PreparedVolume, on_device, prepare_volume
-from medcnn.scoring.workers import Setup, Workers
+from medcnn.scoring.volume_run import Progress, VolumeRun, first_line, refused
+from medcnn.scoring.workers import Setup
 from medcnn.transforms.home import labels_at_home
 
 if TYPE_CHECKING:
     from medcnn.tasks.checkpoint import Product
-
-Progress = Callable[[Tally], None]
-#: Draws a volume and its labels into a file; the caption tells flags.
-Draw = Callable[[Path, Volume, np.ndarray, str], None]
-PICTURES = "pictures"
 
 
 @dataclass(frozen=True)
@@ -94,12 +87,10 @@ def segment_folder(
             raise MedcnnError("SOURCE holds no files: give a folder of volumes, or one volume")
         run = _Run(segmenter, ledger, options, progress, started)
         try:
-            run.go(run.plan(found), read)
+            run.go(run.plan(found), read, options.workers)
         finally:
             # Also on Ctrl-C: what was segmented so far then stands in the table.
-            run.tally.seconds = time.perf_counter() - started
-            stamps = {one.name: one.stamp for one in found}
-            run.tally.recount(row for row in ledger.rows() if stamps.get(row.name) == row.stamp)
+            run.recount(found)
             with writing_out():
                 write_volumes(ledger, product, run.tally)
     return run.tally
@@ -138,69 +129,40 @@ class Segmenter:
             return labels_at_home(probabilities, prepared.affine, volume.voxels.shape, volume.affine)
 
 
-class _Run:
+class _Run(VolumeRun):
     """One pass: workers read and prepare; this process runs the net, writes, and keeps the ledger."""
 
     def __init__(
         self, segmenter: Segmenter, ledger: Ledger, options: SegmentOptions, progress: Progress, started: float
     ) -> None:
-        self.segmenter, self.ledger, self.options = segmenter, ledger, options
-        self.progress, self.started, self.tally = progress, started, Tally()
+        super().__init__(ledger, options.retry, progress, started)
+        self.segmenter, self.options = segmenter, options
         self.classes = tuple(segmenter.product.classes)
 
-    def plan(self, found: Sequence[Listed]) -> list[Listed]:
-        """What has no row as it is now, or has lost its mask; what needs no reading gets its row at once."""
-        known = {row.name: row for row in self.ledger.rows()}
-        self.tally.found = len(found)
-        todo: list[Listed] = []
-        refused: list[Row] = []
-        taken: set[Path] = set()
-        for one in found:
-            row, mask = known.get(one.name), self._mask(one)
-            if one.refusal is None and mask in taken:
-                one = one._replace(refusal=Refusal("same_name", "another volume's mask has the same name: rename one"))
-            taken.add(mask)
-            if row and row.stamp == one.stamp and self._stands(row, mask):
-                self.tally.states[row.state] += 1
-            elif one.refusal is None:
-                todo.append(one)
-            else:  # a README is foreign; what was taken for a volume and has no mask is a shortfall
-                refused.append(_refused(one, one.refusal, state_of(os.fsdecode(one.name), one.refusal.reason)))
-        self._write(refused)
-        return todo
-
-    def _stands(self, row: Row, mask: Path) -> bool:
-        return mask.exists() if row.state == "scored" else not self.options.retry
-
-    def _mask(self, one: Listed) -> Path:
-        """Where the mask goes: beside the names of the source for a file, under its pseudonym for a series."""
+    def mask_of(self, one: Listed) -> Path:
+        """Beside the names of the source for a file, under its pseudonym for a series."""
         is_file = isinstance(one.path, Path)
         return self.ledger.out / f"{case_of(one.name, not is_file)}{'.nii.gz' if is_file else '.dcm'}"
 
-    def go(self, todo: Sequence[Listed], read: Reader) -> None:
-        """Give every volume its row."""
-        if not todo:
-            return
+    def setup(self, read: Reader) -> Setup:
+        """Workers read, and prepare as the model was trained."""
         torch.set_num_threads(cores())
-        setup = Setup(read, self.segmenter.product.preprocess, self.options.timeout_s, prepare_volume)
-        with Workers(setup, min(self.options.workers, len(todo))) as workers:
-            for index, answer in workers.prepared([one.path for one in todo]):
-                self.tally.first_s = self.tally.first_s or time.perf_counter() - self.started
-                self._write([self._row(todo[index], cast("PreparedVolume | Refusal", answer))])
+        return Setup(read, self.segmenter.product.preprocess, self.options.timeout_s, prepare_volume)
 
-    def _row(self, one: Listed, answer: PreparedVolume | Refusal) -> Row:
+    def row(self, one: Listed, answer: PreparedVolume | Refusal) -> Row:
+        """Segment and save one volume."""
         if isinstance(answer, Refusal):
-            return _refused(one, answer)
+            return refused(one, answer)
         started = time.perf_counter()
         try:
             labels = self.segmenter.labels(answer)
         except (ValueError, RuntimeError, MedcnnError) as error:
-            return _refused(one, Refusal("not_segmented", f"the net could not segment it ({_first_line(error)})"))
-        mask = self._mask(one)
+            return refused(one, Refusal("not_segmented", f"the net could not segment it ({first_line(error)})"))
+        mask = self.mask_of(one)
         try:
             self._save(mask, labels, answer)
         except MedcnnError as error:
-            return _refused(one, Refusal("not_written", str(error)))
+            return refused(one, Refusal("not_written", str(error)))
         counts = np.bincount(labels.reshape(-1), minlength=len(self.classes))[1:]
         voxel_mm3 = float(abs(np.linalg.det(answer.volume.affine[:3, :3])))
         figures = Figures(tuple(counts.tolist()), voxel_mm3, time.perf_counter() - started)
@@ -225,18 +187,3 @@ class _Run:
             with writing_out():
                 picture.parent.mkdir(parents=True, exist_ok=True)
                 self.options.draw(picture, volume, labels, "; ".join(prepared.flags))
-
-    def _write(self, rows: list[Row]) -> None:
-        self.ledger.write(rows)
-        self.tally.add(rows)
-        self.tally.seconds = time.perf_counter() - self.started
-        self.progress(self.tally)
-
-
-def _refused(one: Listed, refusal: Refusal, state: str = "failed") -> Row:
-    sentence = shown(refusal.sentence.encode("utf-8", "backslashreplace"))  # it names the file, which need not be text
-    return Row(one.name, one.stamp, state, refusal.reason, sentence)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,101 @@
+"""One pass over a folder of volumes: what is new is read in workers, answered here, and kept in a ledger."""
+
+import os
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from medcnn.scoring.findings import shown
+from medcnn.scoring.ledger import Ledger, Row
+from medcnn.scoring.preparation import Reader, Refusal
+from medcnn.scoring.reasons import state_of
+from medcnn.scoring.source import Listed
+from medcnn.scoring.tally import Tally
+from medcnn.scoring.workers import Setup, Workers
+
+Progress = Callable[[Tally], None]
+
+
+class VolumeRun:
+    """Base of what gives every volume of a folder a file and a row; a subclass says which, and how.
+
+    Args:
+        ledger: One row a volume or other file.
+        retry: Also try again what has a row without a file.
+        progress: Called after every write to the ledger.
+        started: When the run began, by ``time.perf_counter``.
+    """
+
+    def __init__(self, ledger: Ledger, retry: bool, progress: Progress, started: float) -> None:
+        self.ledger, self.retry, self.progress, self.started = ledger, retry, progress, started
+        self.tally = Tally()
+
+    @abstractmethod
+    def mask_of(self, one: Listed) -> Path:
+        """Where the mask of a volume goes."""
+
+    @abstractmethod
+    def setup(self, read: Reader) -> Setup:
+        """What the workers do."""
+
+    @abstractmethod
+    def row(self, one: Listed, answer: Any) -> Row:
+        """Take what a worker answered, write the files of the volume, and give its row."""
+
+    def plan(self, found: Sequence[Listed]) -> list[Listed]:
+        """What has no row as it is now, or has lost its mask; what needs no reading gets its row at once."""
+        known = {row.name: row for row in self.ledger.rows()}
+        self.tally.found = len(found)
+        todo: list[Listed] = []
+        unread: list[Row] = []
+        taken: set[Path] = set()
+        for one in found:
+            row, mask = known.get(one.name), self.mask_of(one)
+            if one.refusal is None and mask in taken:
+                one = one._replace(refusal=Refusal("same_name", "another volume's mask has the same name: rename one"))
+            taken.add(mask)
+            if row and row.stamp == one.stamp and self._stands(row, mask):
+                self.tally.states[row.state] += 1
+            elif one.refusal is None:
+                todo.append(one)
+            else:  # a README is foreign; what was taken for a volume and has no mask is a shortfall
+                unread.append(refused(one, one.refusal, state_of(os.fsdecode(one.name), one.refusal.reason)))
+        self._write(unread)
+        return todo
+
+    def _stands(self, row: Row, mask: Path) -> bool:
+        return mask.exists() if row.state == "scored" else not self.retry
+
+    def go(self, todo: Sequence[Listed], read: Reader, workers: int) -> None:
+        """Give every volume its row."""
+        if not todo:
+            return
+        with Workers(self.setup(read), min(workers, len(todo))) as pool:
+            for index, answer in pool.prepared([one.path for one in todo]):
+                self.tally.first_s = self.tally.first_s or time.perf_counter() - self.started
+                self._write([self.row(todo[index], answer)])
+
+    def _write(self, rows: list[Row]) -> None:
+        self.ledger.write(rows)
+        self.tally.add(rows)
+        self.tally.seconds = time.perf_counter() - self.started
+        self.progress(self.tally)
+
+    def recount(self, found: Sequence[Listed]) -> None:
+        """Count over all that was found, rows of earlier runs included."""
+        self.tally.seconds = time.perf_counter() - self.started
+        stamps = {one.name: one.stamp for one in found}
+        self.tally.recount(row for row in self.ledger.rows() if stamps.get(row.name) == row.stamp)
+
+
+def refused(one: Listed, refusal: Refusal, state: str = "failed") -> Row:
+    """The row of a volume without a mask."""
+    sentence = shown(refusal.sentence.encode("utf-8", "backslashreplace"))  # it names the file, which need not be text
+    return Row(one.name, one.stamp, state, refusal.reason, sentence)
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, short."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -80,8 +80,7 @@ def _say_fit(cli: LightningCLI, best: Path, words: list[str]) -> None:
     # Of several folds each is validated on, and nothing may be left to test.
     verb = "test" if (cli.datamodule.cases["split"] == "test").any() else "validate"
     print(f"next       medcnn {verb} {_config_words(words)} --ckpt_path {model}")
-    if not cli.model.per_voxel:
-        print(f"           medcnn score {model} FOLDER OUT")
+    print(f"           medcnn {'segment' if cli.model.per_voxel else 'score'} {model} FOLDER OUT")
 
 
 def _say_thresholds(decision: Decision) -> None:

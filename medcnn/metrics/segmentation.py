@@ -110,7 +110,7 @@ def summarize_cases(
 
     Returns:
         ``dice``, ``nsd``, ``hd95_mm``, ``volume_error`` (the mean of its size) and ``volume_bias`` (with its sign),
-        each also as ``name/<class>``; ``dice_low`` and ``dice_high``, 95 % by bootstrap over patients; and over all
+        each also as ``name/<class>``; of every Dice ``_low`` and ``_high``, 95 % by bootstrap over patients; and over all
         classes ``empty_truths``, ``false_alarms`` and ``missed``, each a number of regions, not of voxels.
     """
     columns = {name: _array(table[name]).astype(np.float64) for name in (*MEASURED, "volume_error") if name in table}
@@ -122,8 +122,11 @@ def summarize_cases(
     summary = Summary()
     for name, figures in columns.items():
         _add_means(summary, name, figures, classes[1:])
-    low, high = bootstrap_mean(columns["dice"], patients)
-    summary.values |= {"dice_low": low, "dice_high": high, **_counts(table)}
+    each = zip(classes[1:], columns["dice"].T, strict=True)
+    for name, figures in [("dice", columns["dice"]), *((f"dice/{cls}", column[:, None]) for cls, column in each)]:
+        low, high = bootstrap_mean(figures, patients)
+        summary.values |= {f"{name}_low": low, f"{name}_high": high}
+    summary.values |= _counts(table)
     return summary
 
 

@@ -110,8 +110,8 @@ def summarize_cases(
 
     Returns:
         ``dice``, ``nsd``, ``hd95_mm``, ``volume_error`` (the mean of its size) and ``volume_bias`` (with its sign),
-        each also as ``name/<class>``; of every Dice ``_low`` and ``_high``, 95 % by bootstrap over patients; and over all
-        classes ``empty_truths``, ``false_alarms`` and ``missed``, each a number of regions, not of voxels.
+        each also as ``name/<class>``; of every Dice ``_low`` and ``_high``, 95 % by bootstrap over patients; and over
+        all classes ``empty_truths``, ``false_alarms`` and ``missed``, each a number of regions, not of voxels.
     """
     columns = {name: _array(table[name]).astype(np.float64) for name in (*MEASURED, "volume_error") if name in table}
     if "nsd" in columns and np.isnan(columns["nsd"]).all() and not np.isnan(columns["dice"]).all():

@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 
 @dataclass
 class Score:
-    """Score every film in a folder; every other file gets a reason.
+    """Score every film in a folder, or every volume with a model of volumes; every other file gets a reason.
 
-    OUT receives findings.csv and findings.parquet (one row a film), skipped.csv (one row for every other file, with
-    the reason), summary.json and the ledger, by which a second start scores only what is new or has changed. File
-    names stand in OUT alone, never on the screen. Exit code 0: every image was scored; 3: some were not (files that
-    are no images, such as a README or a DICOMDIR, are listed but do not count); 2: a mistake that you can mend.
+    OUT receives findings.csv and findings.parquet (one row a film, NIfTI file or DICOM series), skipped.csv (one row
+    for every other file, with the reason), summary.json and the ledger, by which a second start scores only what is
+    new or has changed. File names stand in OUT alone, never on the screen. Exit code 0: every image was scored; 3: some
+    were not (files that are no images, such as a README or a DICOMDIR, are listed but do not count); 2: a mistake that
+    you can mend.
 
     Attributes:
         model: A checkpoint, a model's folder, ``runs:/ID`` or ``models:/name@alias``.
-        source: Folder of images (DICOM, PNG, JPEG, TIFF), searched recursively, or one image.
+        source: Folder of images (DICOM, PNG, JPEG, TIFF, NIfTI), searched recursively, or one image.
         out: Folder for the findings; created if missing.
         workers: Processes that read and prepare images; 0 for one a core.
-        batch_size: Images that the net takes at a time.
-        timeout_s: Seconds that one file may take before it is given up.
+        batch_size: Films that the net takes at a time; volumes are taken one by one.
+        timeout_s: Seconds that one file or series may take before it is given up.
         retry: Also try files again that an earlier start could not score.
         device: Where the net runs: auto, cpu or cuda.
     """

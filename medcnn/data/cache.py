@@ -126,7 +126,7 @@ class _Writer:
             raise ConfigError(
                 f"{self.source.name(result.row)} is {_shape(result.image.shape)} after preprocessing but "
                 f"{self.source.name(self.rows[0])} is {_shape(self.values.shape[1:])}: "
-                "add a Resized, so that all images share one shape"
+                "add an AreaResized, for volumes a ResizeWithPadOrCropd, so that all images share one shape"
             )
         at = len(self.rows)
         self.values[at] = result.image

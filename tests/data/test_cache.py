@@ -103,7 +103,7 @@ def test_shapes_that_differ_are_refused_with_the_remedy() -> None:
             opened = super().open(row)
             return Opened(opened.image[:, : 5 - row % 2], opened.content)
 
-    with pytest.raises(ConfigError, match=r"x 1 is 1x4x7 after preprocessing but x 0 is 1x5x7: add a Resized"):
+    with pytest.raises(ConfigError, match=r"x 1 is 1x4x7 after preprocessing but x 0 is 1x5x7: add an AreaResized"):
         prepare(Mixed(np.zeros((4, 5, 7), np.uint8), title="x"), [], [], CachePlan())
 
 

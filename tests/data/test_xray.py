@@ -51,7 +51,7 @@ def test_a_given_split_that_leaks_is_refused_and_both_files_are_named(folder: Pa
 
 def test_films_of_unequal_size_are_refused_with_the_remedy(folder: Path) -> None:
     film(folder / "normal" / "zz.png", 99, size=15)
-    with pytest.raises(ConfigError, match=r"normal/zz\.png is 1x15x15 .* add a Resized"):
+    with pytest.raises(ConfigError, match=r"normal/zz\.png is 1x15x15 .* add an AreaResized"):
         ChestXrayDataModule(folder, workers=0).setup()
 
 

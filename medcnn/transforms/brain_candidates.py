@@ -16,6 +16,7 @@ BRAIN_DEPTH_MM = 160.0  # from the vertex of the scalp to the foramen magnum, wi
 CENTER_DEPTH_MM = 76.0
 BIAS_MM = 20.0
 VOLUMES_ML = (700.0, 2300.0)
+LEAST_ML = 200.0  # before its sulci are closed
 LEVELS = (0.5, 0.56, 0.62, 0.68, 0.74, 0.8)
 RADII_MM = (2.0, 3.0, 4.0, 6.0)
 
@@ -69,15 +70,39 @@ def flattened(image: np.ndarray, head: np.ndarray, level: float, step_mm: float)
     weight = _halved(tissue.astype(np.float32))
     amount = _halved(np.where(tissue, np.minimum(image, ceiling), 0).astype(np.float32))
     sigma = BIAS_MM / (2 * step_mm)
-    amount, smooth = (ndimage.gaussian_filter(part, sigma, truncate=2.5) for part in (amount, weight))
+    amount, weight = (ndimage.gaussian_filter(part, sigma, truncate=2.5) for part in (amount, weight))
     mean = float(np.minimum(image[tissue], ceiling).mean())
-    field = (amount / mean + 0.02) / (smooth + 0.02)
-    return image / ndimage.zoom(field, 2, order=1, grid_mode=True, mode="nearest")[tuple(slice(n) for n in image.shape)]
+    field = (amount / mean + 0.02) / (weight + 0.02)
+    return image / _doubled(field)[tuple(slice(n) for n in image.shape)]
 
 
 def _halved(values: np.ndarray) -> np.ndarray:
+    """Means of two by two by two."""
     even = np.pad(values, [(0, n % 2) for n in values.shape], mode="edge")
-    return sum(even[i::2, j::2, k::2] for i in (0, 1) for j in (0, 1) for k in (0, 1)) / 8
+    for axis in range(3):
+        parts = np.moveaxis(even, axis, 0)
+        even = np.moveaxis((parts[::2] + parts[1::2]) / 2, 0, axis)
+    return np.ascontiguousarray(even)
+
+
+def _doubled(values: np.ndarray) -> np.ndarray:
+    """Twice as many along each axis, linear between centers."""
+    for axis in range(3):
+        parts = np.pad(np.moveaxis(values, axis, 0), [(1, 1), (0, 0), (0, 0)], mode="edge")
+        near, out = 0.75 * parts[1:-1], np.empty((2 * (len(parts) - 2), *parts.shape[1:]), dtype=np.float32)
+        out[::2], out[1::2] = near + 0.25 * parts[:-2], near + 0.25 * parts[2:]
+        values = np.moveaxis(out, 0, axis)
+    return values
+
+
+def search_box(head: np.ndarray, step_mm: float) -> tuple[slice, slice, slice]:
+    """The box of the head from its vertex down to where no brain is any more; the last axis points up."""
+    if not head.any():
+        return (slice(None),) * 3
+    top = int(np.flatnonzero(head.any(axis=(0, 1)))[-1])
+    bottom = max(0, top - round(BRAIN_DEPTH_MM / step_mm))
+    across, along = (np.flatnonzero(head[:, :, bottom:].any(axis=other)) for other in ((1, 2), (0, 2)))
+    return slice(across[0], across[-1] + 1), slice(along[0], along[-1] + 1), slice(bottom, top + 1)
 
 
 def candidates(image: np.ndarray, head: np.ndarray, step_mm: float) -> Iterator[Candidate]:
@@ -86,12 +111,11 @@ def candidates(image: np.ndarray, head: np.ndarray, step_mm: float) -> Iterator[
     center = np.argwhere(head[:, :, max(0, top - round(140 / step_mm)) :]).mean(axis=0)
     center[2] = max(top - CENTER_DEPTH_MM / step_mm, 0)
     white = _white_level(image, center, step_mm)
-    region = head.copy()
-    region[:, :, : max(0, top - round(BRAIN_DEPTH_MM / step_mm))] = False
+    nearness = _nearness(image.shape, center, step_mm)
     for level in LEVELS:
-        bright = (image > level * white) & region
+        bright = (image > level * white) & head
         for radius in RADII_MM:
-            mask = _nearest_piece(bright, radius, center, step_mm)
+            mask = _nearest_piece(bright, radius, nearness, step_mm)
             if mask is not None:
                 yield _measured(mask, bright, level, radius, step_mm)
 
@@ -108,16 +132,22 @@ def _white_level(image: np.ndarray, center: np.ndarray, step_mm: float) -> float
     return float(np.percentile(image[box], 85))
 
 
-def _nearest_piece(bright: np.ndarray, radius: float, center: np.ndarray, step_mm: float) -> np.ndarray | None:
+def _nearness(shape: tuple[int, ...], center: np.ndarray, step_mm: float) -> np.ndarray:
+    """1 at the center and 1/e at 50 mm, on every second voxel."""
+    parts = [np.exp(-(((np.arange(0, n, 2) - c) * step_mm / 50) ** 2)) for n, c in zip(shape, center, strict=True)]
+    return np.einsum("i,j,k->ijk", *parts)
+
+
+def _nearest_piece(bright: np.ndarray, radius: float, nearness: np.ndarray, step_mm: float) -> np.ndarray | None:
     """The large piece near the center that a ball can reach, grown back, its sulci closed and its ventricles filled."""
     spacing = (step_mm,) * 3
-    labels, count = cc3d.connected_components(opened(bright, radius, spacing), connectivity=6, return_N=True)
-    if not count:
+    labels = cc3d.connected_components(opened(bright, radius, spacing), connectivity=6, binary_image=True)
+    weights = np.bincount(labels[::2, ::2, ::2].ravel(), nearness.ravel())
+    if len(weights) < 2:
         return None
-    statistics = cc3d.statistics(labels)
-    distances = np.linalg.norm((statistics["centroids"][1:] - center) * step_mm, axis=1)
-    weights = statistics["voxel_counts"][1:] * np.exp(-((distances / 50) ** 2))
-    core = labels == 1 + int(np.argmax(weights))
+    core = labels == 1 + int(np.argmax(weights[1:]))
+    if not LEAST_ML < core.sum() * step_mm**3 / 1000 < VOLUMES_ML[1]:
+        return None
     grown = dilated(core, radius + 1, spacing) & bright
     return filled(closed(grown, 8.0, spacing, keep_border=True))
 

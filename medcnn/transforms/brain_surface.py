@@ -2,22 +2,27 @@
 
 import numpy as np
 from scipy import ndimage, sparse
-from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
+from scipy.special import ndtri
 
 from medcnn.transforms.components import filled, largest_component
 
+SMOOTH_MM = 2.5  # what is finer than this is no shape of a brain's hull
 INSIDE_MM = 14  # how far inwards the tissue's own level is looked for
 INWARDS_MM, OUTWARDS_MM = 6, 10  # how far a point may move in one go
-HALF = 0.5  # a point is dark below this part of the tissue inside of it
-DROP_MM = 1.2  # a ray ends where it met so much darkness, in mm of level
-NEIGHBORS, NEIGHBOR_MM = 25, 4.0
+HALF = 0.55  # a point is dark below this part of the tissue inside of it
+DROP_MM = 0.6  # a ray ends where it met so much darkness, in mm of level
+NEIGHBORS, NEIGHBOR_MM = 12, 5.0
 
 
-def signed_distance(mask: np.ndarray, step_mm: float) -> np.ndarray:
-    """Millimeters from each voxel's center to the border of ``mask``, positive inside; float32."""
-    inside, outside = distance_transform_edt(mask), distance_transform_edt(~mask)
-    return ((inside - outside + np.where(mask, -0.5, 0.5)) * step_mm).astype(np.float32)
+def smooth_level(mask: np.ndarray, step_mm: float) -> np.ndarray:
+    """About the distance in mm from the smoothed border of ``mask``, positive inside, up to 15 mm away; float32.
+
+    A step smoothed by a Gaussian is the normal distribution of the distance: its inverse is the distance, for a
+    seventh of what an exact distance transform costs.
+    """
+    part = ndimage.gaussian_filter(mask.astype(np.float32), SMOOTH_MM / step_mm, truncate=5)
+    return SMOOTH_MM * ndtri(np.clip(part, 3e-7, 1 - 3e-7))
 
 
 def refined(image: np.ndarray, mask: np.ndarray, step_mm: float) -> tuple[np.ndarray, float]:
@@ -37,8 +42,10 @@ def refined(image: np.ndarray, mask: np.ndarray, step_mm: float) -> tuple[np.nda
         no edge.
     """
     box = tuple(slice(max(0, i.min() - 9), i.max() + 10) for i in np.nonzero(mask))
-    level = ndimage.gaussian_filter(signed_distance(mask[box], step_mm), 1.2)
+    level = smooth_level(mask[box], step_mm)
     voxels = np.argwhere(np.abs(level) < step_mm / 2)
+    # A quarter of them, evenly: 4 mm apart is closer than a surface that moves together over 5 mm needs.
+    voxels = voxels[voxels @ (1, 2, 3) % 4 == 0]
     points, normals = _on_surface(level, voxels, step_mm)
     near = _neighbors(points * step_mm)
     capped = np.minimum(image[box], np.percentile(image[mask], 98))

@@ -10,15 +10,16 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 
 from medcnn.errors import MedcnnError
-from medcnn.transforms.brain_candidates import candidates, chosen, flattened, head_mask
+from medcnn.transforms.brain_candidates import candidates, chosen, flattened, head_mask, search_box
 from medcnn.transforms.brain_surface import largest_solid, refined
 from medcnn.transforms.carrier import flagged, like, pixels_of
 from medcnn.transforms.coarse import coarse_grid
-from medcnn.transforms.strip_quality import probability_good, strip_figures
+from medcnn.transforms.strip_quality import STRIPPED_SHARE, Found, dice, probability_good, strip_figures
 
 THRESHOLD = 0.5
-MARGIN_MM = 1.0  # from the edge of tissue to the border that people and networks draw, which takes in some fluid
+MARGIN_MM = 1.5  # from the edge of tissue to the border that people and networks draw, which takes in some fluid
 FAILED = "skullstrip_failed"
+STRIPPED = "already_stripped"
 
 
 class StripError(MedcnnError):
@@ -33,7 +34,7 @@ class Strip:
         mask: bool, the shape of the image.
         figures: What was measured on the mask; see ``strip_quality.strip_figures``.
         probability: That the mask is good.
-        flags: What a reader should know: ``skullstrip_failed``, ``non_finite``.
+        flags: What a reader should know: ``skullstrip_failed``, ``already_stripped``, ``non_finite``.
         settings: Threshold and radius that were chosen.
     """
 
@@ -65,31 +66,32 @@ def strip_skull(voxels: np.ndarray, affine: np.ndarray) -> Strip:
     if not np.isfinite(image).all():
         flags.append("non_finite")
         image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
-    level, head, settings = _brain_level(image, grid.step_mm)
-    mask = level > -MARGIN_MM
-    figures = strip_figures(image, mask, head, grid.step_mm)
+    found = _search(image, grid.step_mm)
+    figures = strip_figures(found, grid.step_mm)
     probability = probability_good(figures)
     if probability < THRESHOLD:
         flags.append(FAILED)
-    return Strip(grid.above(level, -MARGIN_MM), figures, probability, tuple(flags), settings)
+    elif figures["head_share"] >= STRIPPED_SHARE:
+        flags.append(STRIPPED)
+    mask = grid.above(found.level, 0.0)
+    return Strip(mask, figures, probability, tuple(flags), found.settings)
 
 
-def _brain_level(image: np.ndarray, step_mm: float) -> tuple[np.ndarray, np.ndarray, dict[str, float]]:
+def _search(image: np.ndarray, step_mm: float) -> Found:
     head, air = head_mask(image, step_mm)
-    nothing = np.full(image.shape, -np.float32(50))
-    if not head.any():
-        return nothing, head, {}
     even = flattened(image, head, air, step_mm)
-    found = chosen(list(candidates(even, head, step_mm)))
-    if found is None or not found.mask.any():
-        return nothing, head, {}
-    settings = {"level": found.level, "radius_mm": found.radius_mm, "merit": found.merit}
-    level, _ = refined(even, found.mask, step_mm)
-    inner = largest_solid(level, 0)
-    if not inner.any():
-        return nothing, head, settings
-    level, lost = refined(even, inner, step_mm)
-    return level, head, settings | {"lost": lost}
+    level = np.full(image.shape, np.float32(-50))
+    box = search_box(head, step_mm)
+    ranked = sorted(candidates(even[box], head[box], step_mm), key=lambda c: -c.merit) if head.any() else []
+    best = chosen(ranked)
+    if best is None:
+        return Found(even, head, level, 0.0, 1.0, {})
+    first, _ = refined(even[box], best.mask, step_mm)
+    inner = largest_solid(first, 0.0)
+    level[box], lost = refined(even[box], inner if inner.any() else best.mask, step_mm)
+    agreement = dice(best.mask, ranked[1].mask) if len(ranked) > 1 else 0.0
+    settings = {"level": best.level, "radius_mm": best.radius_mm, "merit": best.merit}
+    return Found(even, head, level + MARGIN_MM, agreement, lost, settings)
 
 
 class SkullStripped(MapTransform):

@@ -37,15 +37,16 @@ def head(affine: np.ndarray, seed: int = 0, brain: bool = True) -> tuple[np.ndar
     image[ellipsoid((0, 0, 20), (80, 99, 85)) | neck] = FAT
     image[neck & (np.hypot(x / 50, (y + 15) / 55) <= 1)] = MUSCLE
     image[ellipsoid((0, 0, 20), (75, 94, 80))] = SKULL
-    image[ellipsoid((0, 0, 20), (69, 88, 74))] = FLUID
+    image[ellipsoid((0, 0, 20), (68, 87, 73))] = FLUID
     mask = ellipsoid((0, 0, 22), (66, 85, 70)) & (z > -30 - 0.1 * y) | ellipsoid((0, -40, -25), (48, 35, 25))
-    stem = (np.hypot(x, y + 10) <= 10) & (z < 0)
+    cord = (np.hypot(x, y + 25) <= 10) & (z < 0)
+    mask |= cord & (z > -55)
     if brain:
         image[mask] = GRAY
         image[ellipsoid((0, 0, 24), (58, 76, 60)) & mask] = WHITE
         image[ellipsoid((0, -40, -25), (40, 28, 18))] = WHITE
         image[ellipsoid((12, 5, 28), (6, 25, 8)) | ellipsoid((-12, 5, 28), (6, 25, 8))] = FLUID
-        image[stem & (z > -90)] = WHITE
+        image[cord & (z > -90)] = WHITE
     for side in (-30, 30):
         image[ellipsoid((side, 82, -28), (13, 13, 13))] = FLUID
     noise = np.random.default_rng(seed).normal(0, 0.02, tuple(shape))

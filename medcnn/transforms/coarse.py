@@ -29,12 +29,18 @@ class CoarseGrid:
     step_mm: float = STEP_MM
 
     def averaged(self, voxels: np.ndarray) -> np.ndarray:
-        """The mean of ``voxels`` over every cube (linear between voxels that are wider); float32, RAS order."""
+        """The mean of ``voxels`` over every cube (linear between voxels that are wider); float32, RAS order.
+
+        What is not finite counts as 0: a single NaN would otherwise fill all that it is summed with.
+        """
         first, second, third = (self._averaging(axis) for axis in range(3))
         out = np.zeros((len(first), len(second), len(third)), dtype=np.float32)
         # Plane by plane: the whole volume as float32 would be the largest array of all.
         for index, plane in enumerate(voxels):
-            small = second @ plane.astype(np.float32) @ third.T
+            values = plane.astype(np.float32)
+            if not np.isfinite(values).all():
+                values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+            small = second @ values @ third.T
             for row in np.flatnonzero(first[:, index]):
                 out[row] += first[row, index] * small
         return np.ascontiguousarray(self._to_ras(out))

@@ -14,6 +14,7 @@ from medcnn.transforms.brain_candidates import candidates, chosen, flattened, he
 from medcnn.transforms.brain_surface import largest_solid, refined
 from medcnn.transforms.carrier import flagged, like, pixels_of
 from medcnn.transforms.coarse import coarse_grid
+from medcnn.transforms.scaling import all_finite
 from medcnn.transforms.strip_quality import STRIPPED_SHARE, Found, dice, probability_good, strip_figures
 
 THRESHOLD = 0.5
@@ -63,9 +64,8 @@ def strip_skull(voxels: np.ndarray, affine: np.ndarray) -> Strip:
     grid = coarse_grid(voxels.shape, affine)
     image = grid.averaged(voxels)
     flags = []
-    if not np.isfinite(image).all():
+    if not all_finite(voxels):
         flags.append("non_finite")
-        image = np.nan_to_num(image, nan=0.0, posinf=0.0, neginf=0.0)
     found = _search(image, grid.step_mm)
     figures = strip_figures(found, grid.step_mm)
     probability = probability_good(figures)

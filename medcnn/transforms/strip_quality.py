@@ -122,11 +122,12 @@ def _deviation(counts: np.ndarray) -> float:
 # Chosen on six heads, their variants and planted failures; benchmarks/skullstrip.py confirms them with other seeds.
 PLAUSIBLE: dict[str, tuple[float, float, float]] = {
     "volume_ml": (950.0, 2150.0, 40.0),
-    "compactness": (0.64, 1.0, 0.03),
+    "compactness": (0.64, 0.88, 0.03),
     "symmetry": (0.86, 1.0, 0.02),
     "border_contact": (0.0, 0.15, 0.1),
     "head_share": (0.25, 0.68, 0.04),
     "edge": (0.44, 1.0, 0.04),
+    "contrast": (0.3, 2.0, 0.02),  # an even gel or fluid has none
     "length_to_width": (0.98, 1.5, 0.05),
     "height_to_length": (0.58, 0.95, 0.04),
 }

@@ -14,8 +14,8 @@ import edt
 import numpy as np
 from scipy import ndimage
 
-from medcnn.transforms.components import filled, largest_component
-from medcnn.transforms.morphology import ball, opened
+from medcnn.transforms.ball import ball, opened
+from medcnn.transforms.labels import filled, largest_component
 
 SHAPE = (192, 256, 256)
 

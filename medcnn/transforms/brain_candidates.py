@@ -8,8 +8,8 @@ import numpy as np
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
-from medcnn.transforms.components import filled, largest_component
-from medcnn.transforms.morphology import closed, dilated, opened
+from medcnn.transforms.ball import closed, dilated, opened
+from medcnn.transforms.labels import filled, largest_component
 
 # Lengths in mm, volumes in ml, levels as parts of the white level. None was fitted: they are sizes of heads.
 BRAIN_DEPTH_MM = 160.0  # from the vertex of the scalp to the foramen magnum, with some to spare

@@ -5,7 +5,7 @@ from scipy import ndimage, sparse
 from scipy.spatial import cKDTree
 from scipy.special import ndtri
 
-from medcnn.transforms.components import filled, largest_component
+from medcnn.transforms.labels import filled, largest_component
 
 SMOOTH_MM = 2.5  # what is finer than this is no shape of a brain's hull
 INSIDE_MM = 14  # how far inwards the tissue's own level is looked for

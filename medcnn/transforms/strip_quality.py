@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from medcnn.transforms.ball import dilated, eroded
 from medcnn.transforms.brain_candidates import compactness
-from medcnn.transforms.morphology import dilated, eroded
 
 FIGURES = (
     "volume_ml",

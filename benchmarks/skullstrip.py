@@ -18,7 +18,7 @@ import nibabel as nib
 import numpy as np
 from head_variants import Head, failures, variant
 
-from medcnn.transforms.skullstrip import Strip, strip_skull
+from medcnn.transforms.brain import Strip, strip_skull
 
 VARIANTS = 40
 GOOD = 0.90
@@ -38,7 +38,7 @@ print(json.dumps([time.process_time() - start, peak(), imported]))
 """
 METHODS = {
     "medcnn": """
-from medcnn.transforms.skullstrip import strip_skull
+from medcnn.transforms.brain import strip_skull
 image = nib.load(sys.argv[1])
 voxels = np.asarray(image.dataobj)
 call = lambda: strip_skull(voxels, image.affine)

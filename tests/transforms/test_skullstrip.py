@@ -1,6 +1,5 @@
-"""The brain is found in a phantom head in any orientation, and what holds no brain is flagged."""
+"""The images of a case lose their skull, and a failure is told as it was asked for."""
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -8,95 +7,23 @@ from head_phantom import affine_of, head
 from monai.data import MetaTensor
 
 from medcnn.errors import MedcnnError
-from medcnn.transforms.skullstrip import FAILED, STRIPPED, SkullStripped, strip_skull
-
-GRIDS = {
-    "RAS 2 mm": affine_of((2.0, 2.0, 2.0)),
-    "sagittal, unequal": affine_of((1.8, 2.2, 2.0), (1, 2, 0), (-1, -1, 1)),
-    "coronal, thick": affine_of((2.0, 1.9, 3.0), (0, 2, 1), (1, -1, -1)),
-    "upside down": affine_of((2.2, 2.2, 2.2), (2, 0, 1), (-1, 1, -1)),
-}
+from medcnn.transforms.brain import FAILED, strip_skull
+from medcnn.transforms.skullstrip import SkullStripped
 
 
-def dice(one: np.ndarray, other: np.ndarray) -> float:
-    return 2 * (one & other).sum() / (one.sum() + other.sum())
-
-
-@pytest.fixture(scope="module")
-def phantom() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return head(GRIDS["RAS 2 mm"])
-
-
-@pytest.mark.parametrize("name", GRIDS)
-def test_the_brain_of_a_phantom_is_found_in_any_orientation_and_spacing(name: str) -> None:
-    voxels, truth, affine = head(GRIDS[name])
-    before = voxels.copy()
-    strip = strip_skull(voxels, affine)
-    assert strip.mask.shape == voxels.shape
-    assert strip.mask.dtype == bool
-    assert dice(strip.mask, truth) > 0.95
-    assert np.array_equal(voxels, before)
-
-
-def test_the_mask_does_not_depend_on_gain_or_on_the_run(phantom: tuple) -> None:
-    voxels, _, affine = phantom
-    masks = [strip_skull(voxels * np.float32(gain), affine).mask for gain in (1.0, 1.0, 0.125)]
-    assert all(np.array_equal(mask, masks[0]) for mask in masks)
-
-
-def test_whole_numbers_and_floats_of_the_same_values_give_the_same_mask(phantom: tuple) -> None:
-    voxels, _, affine = phantom
-    whole = voxels.astype(np.int16)
-    assert np.array_equal(strip_skull(whole, affine).mask, strip_skull(whole.astype(np.float64), affine).mask)
-
-
-@pytest.fixture(scope="module")
-def planted(phantom: tuple) -> dict[str, np.ndarray]:
-    voxels = phantom[0]
-    empty, _, _ = head(GRIDS["RAS 2 mm"], brain=False)
-    half = voxels.copy()
-    half[len(half) // 2 :] = 0
-    return {
-        "no brain": empty,
-        "noise": 1000 * np.random.default_rng(0).random(voxels.shape, dtype=np.float32),
-        "half a head": half,
-        "inverted": voxels.max() - voxels,
-        "black": np.zeros_like(voxels),
-    }
-
-
-@pytest.mark.parametrize("name", ["no brain", "noise", "half a head", "inverted", "black"])
-def test_what_holds_no_whole_brain_is_flagged(name: str, planted: dict, phantom: tuple) -> None:
-    strip = strip_skull(planted[name], phantom[2])
-    assert FAILED in strip.flags
-    assert not strip.ok
-
-
-def test_a_brain_that_is_stripped_already_is_named_so(phantom: tuple) -> None:
-    voxels, truth, affine = phantom
-    assert STRIPPED in strip_skull(np.where(truth, voxels, 0), affine).flags
-
-
-def test_values_that_are_not_finite_are_told_and_do_not_spoil_the_mask(phantom: tuple) -> None:
-    voxels, truth, affine = phantom
-    broken = voxels.copy()
-    broken[3, 4, 5], broken[60, 70, 70] = np.nan, np.inf
-    strip = strip_skull(broken, affine)
-    assert "non_finite" in strip.flags
-    assert dice(strip.mask, truth) > 0.95
-
-
-def test_the_transform_adds_the_mask_and_darkens_the_rest(phantom: tuple) -> None:
-    voxels, truth, affine = phantom
+def test_the_transform_adds_the_mask_and_darkens_the_rest() -> None:
+    voxels, _, affine = head(affine_of((2.0, 2.0, 2.0)))
     case = {"image": MetaTensor(torch.from_numpy(voxels[None]), affine=torch.from_numpy(affine))}
     out = SkullStripped("image")(case)
-    mask = out["brain"][0].numpy().astype(bool)
+    mask = strip_skull(voxels, affine).mask
+    assert mask.any()
+    assert np.array_equal(out["brain"][0].numpy(), mask)
     assert torch.equal(out["brain"].affine, case["image"].affine)
     assert np.array_equal(out["image"][0].numpy(), np.where(mask, voxels, 0))
     assert np.array_equal(case["image"][0].numpy(), voxels)
     kept = SkullStripped("image", apply=False, mask_key="mask")(case)
     assert torch.equal(kept["image"], case["image"])
-    assert dice(kept["mask"][0].numpy().astype(bool), truth) > 0.95
+    assert torch.equal(kept["mask"], out["brain"])
 
 
 def test_a_failure_is_a_flag_or_a_refusal_in_one_line() -> None:
@@ -105,24 +32,3 @@ def test_a_failure_is_a_flag_or_a_refusal_in_one_line() -> None:
     with pytest.raises(MedcnnError, match="no brain that can be trusted") as refusal:
         SkullStripped("image", on_failure="refuse")(case)
     assert "\n" not in str(refusal.value)
-
-
-def test_an_affine_that_folds_an_axis_is_refused() -> None:
-    with pytest.raises(ValueError, match="must be finite and span space"):
-        strip_skull(np.ones((9, 9, 9)), np.diag([1.0, 0.0, 1.0, 1.0]))
-
-
-@pytest.mark.data
-@pytest.mark.parametrize(
-    ("image", "masks"),
-    [
-        ("robex_atlas_t1.nii.gz", ["robex_atlas_mask.nii.gz"]),
-        ("colin27_t1.nii.gz", ["colin27_mask_deepbet.nii.gz", "colin27_mask_robex.nii.gz"]),
-    ],
-)
-def test_real_heads_agree_with_the_masks_of_others(shared_data, image: str, masks: list[str]) -> None:
-    file = nib.load(shared_data / "heads" / image)
-    truths = [np.asarray(nib.load(shared_data / "heads" / name).dataobj).squeeze() > 0 for name in masks]
-    strip = strip_skull(np.asarray(file.dataobj).squeeze(), file.affine)
-    assert dice(strip.mask, np.logical_and.reduce(truths)) > 0.94
-    assert strip.ok

@@ -81,6 +81,8 @@ def _report(tally: "Tally") -> str:
     names = {"scored": "segmented"}
     states = ", ".join(f"{count} {names.get(state, state)}" for state, count in states_of(tally).items())
     lines = [f"{tally.found} volumes and other files found: {states}"]
+    if tally.flagged:
+        lines.append(f"{tally.flagged} of them with flags, see volumes.csv")
     lines += [f"  {count:>7} {reason}" for reason, count in sorted(tally.reasons.items())]
     if tally.done_now:
         lines.append(f"{tally.done_now} of them now, in {tally.seconds:.1f} s")

@@ -69,6 +69,8 @@ def _report(tally: "Tally") -> str:
     names = {"scored": "stripped"}
     states = ", ".join(f"{count} {names.get(state, state)}" for state, count in states_of(tally).items())
     lines = [f"{tally.found} volumes and other files found: {states}"]
+    if tally.flagged:
+        lines.append(f"{tally.flagged} of them with flags, see quality.csv")
     lines += [f"  {count:>7} {reason}" for reason, count in sorted(tally.reasons.items())]
     if tally.reasons["skullstrip_failed"]:
         lines.append("those with skullstrip_failed have no mask: look at OUT/pictures, and --keep_doubtful writes them")

@@ -24,7 +24,7 @@ REASONS: dict[str, str] = {
     "too_large": "more pixels than any film, or more voxels than any volume has",
     "bomb": "inflates to far more than its size warrants",
     "unreadable": "the file system did not hand out the bytes",
-    "no_variation": "every pixel has the same value",
+    "no_variation": "every pixel has the same value, or none is a number",
     "volume": "a volume where one film was expected",
     "film": "a film where a volume was expected",
     "unsupported_values": "voxels that are no single real numbers, such as color or complex ones",

@@ -27,7 +27,7 @@ def read_nifti(path: Path) -> Volume:
 
     The place is that of the sform where there is one, else of the qform; where both are there and put a corner more
     than a tenth of a voxel apart, the flag ``qform_sform_disagree`` says so. Voxels that are no number are kept, with
-    the flag ``non_finite``.
+    the flag ``non_finite``; an axis of one voxel is flagged ``one_slice``.
 
     Raises:
         ReadError: With one of ``medcnn.io.find.REASONS``; its message names the file by its name only.
@@ -37,6 +37,7 @@ def read_nifti(path: Path) -> Volume:
         contents = Contents(file)
         described = describe(contents.head(HEAD_BYTES))
         voxels, flags = _values(_stored(contents, described, os.fstat(file.fileno()).st_size), described)
+    flags += ("one_slice",) * (1 in voxels.shape)
     return Volume(voxels, described.affine, flags=tuple(sorted({*flags, *described.flags})), sources=(path,))
 
 

@@ -20,7 +20,7 @@ from medcnn.scoring.run import cores
 from medcnn.scoring.segment_tables import Figures, case_of, write_volumes
 from medcnn.scoring.source import Listed, checked_root, list_volumes, read_listed
 from medcnn.scoring.tally import Tally
-from medcnn.scoring.volume_case import PreparedVolume, on_device, prepare_volume
+from medcnn.scoring.volume_case import PreparedVolume, doubts, on_device, prepare_volume
 from medcnn.scoring.volume_run import Progress, VolumeRun, first_line, refused
 from medcnn.scoring.workers import Setup
 from medcnn.transforms.home import labels_at_home
@@ -153,6 +153,7 @@ class _Run(VolumeRun):
         """Segment and save one volume."""
         if isinstance(answer, Refusal):
             return refused(one, answer)
+        answer = answer._replace(flags=doubts(answer, self.segmenter.product.provenance.get("spacing_mm", ())))
         started = time.perf_counter()
         try:
             labels = self.segmenter.labels(answer)

@@ -23,6 +23,7 @@ class Tally:
         found: Files under the source.
         states: Files that have a row, by state, from this run or an earlier one.
         reasons: Those without a finding, by reason.
+        flagged: Those with a finding that carries flags.
         done_now: Rows written by this run.
         seconds: Since the run began; ``first_s`` of them passed before the first answer.
     """
@@ -30,6 +31,7 @@ class Tally:
     found: int = 0
     states: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    flagged: int = 0
     done_now: int = 0
     seconds: float = 0.0
     first_s: float = 0.0
@@ -62,6 +64,7 @@ class Tally:
         rows = list(rows)
         self.states = Counter(row.state for row in rows)
         self.reasons = Counter(row.reason for row in rows if row.reason)
+        self.flagged = sum(row.state == "scored" and bool(row.flags) for row in rows)
 
     def summary(self, product: "Product", threshold: str) -> dict[str, Any]:
         """The run as plain data: counts and versions, no name of a file."""

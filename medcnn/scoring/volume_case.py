@@ -12,6 +12,9 @@ from medcnn.errors import ReadError
 from medcnn.io.volume import Volume
 from medcnn.scoring.preparation import Reader, Refusal, Transform, prepare
 
+#: Factor between voxel sizes beyond which a model sees what it did not learn from.
+FAR = 1.5
+
 
 class PreparedVolume(NamedTuple):
     """A volume ready for the net, beside the one that was read.
@@ -34,6 +37,8 @@ def prepare_volume(item: Any, read: Reader, transforms: Sequence[Transform]) -> 
     try:
         volume = read(item)
         assert isinstance(volume, Volume)
+        if not varies(volume.voxels):
+            return Refusal("no_variation", "every voxel has the same value, or none is a number")
         image, flags = prepare(volume, without_mask(transforms))
     except ReadError as error:
         return Refusal(error.code, str(error))
@@ -48,6 +53,25 @@ def prepare_volume(item: Any, read: Reader, transforms: Sequence[Transform]) -> 
     if not np.isfinite(array).all():
         return Refusal("not_finite", "the image holds values that are not numbers")
     return PreparedVolume(array, affine, volume, flags)
+
+
+def varies(voxels: np.ndarray) -> bool:
+    """Whether two voxels that are numbers differ."""
+    if voxels.dtype.kind == "f":
+        voxels = voxels[np.isfinite(voxels)]
+    return bool(voxels.size and (voxels != voxels.flat[0]).any())
+
+
+def doubts(prepared: PreparedVolume, trained_mm: Sequence[float]) -> tuple[str, ...]:
+    """Flags of a prepared volume, with ``far_spacing`` where its voxels are of another size than was learned from.
+
+    Args:
+        prepared: The volume.
+        trained_mm: Usual voxel size along each axis that the model was trained on; empty where it does not say.
+    """
+    own = np.linalg.norm(prepared.affine[:3, :3], axis=0)
+    far = len(trained_mm) == len(own) and np.abs(np.log(own / np.asarray(trained_mm))).max() > np.log(FAR)
+    return (*prepared.flags, *(["far_spacing"] if far else []))
 
 
 def without_mask(transforms: Sequence[Transform]) -> Sequence[Transform]:

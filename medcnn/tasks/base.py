@@ -4,6 +4,7 @@ import inspect
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -38,6 +39,7 @@ class CaseTask(pl.LightningModule, ABC):
     Attributes:
         monitor: The figure by which the best checkpoint is told; more is better.
         headline: Names of the figures a user reads first, in order.
+        units: Of those that are no plain share, what a number counts.
         target: What a batch calls its truth.
         per_voxel: Whether the answer is one for each voxel, not one for each case.
         decision: How probabilities are calibrated and called; None where nothing is chosen, or not yet.
@@ -45,6 +47,7 @@ class CaseTask(pl.LightningModule, ABC):
         summaries: Stage to the figures of its last evaluation.
         run_id: The tracked run that trains this task; "" outside one.
         image_shape: ``(C, *spatial)`` of the images seen; empty before the first.
+        spacing_mm: Usual voxel size along each axis of the images seen; empty where they do not say.
         data_digest: Digest of the cases it was fitted on.
         trained_on: Pseudonyms of the cases it was fitted on.
     """
@@ -53,6 +56,7 @@ class CaseTask(pl.LightningModule, ABC):
     target: ClassVar[str]
     per_voxel: ClassVar[bool] = False
     headline: tuple[str, ...] = ()
+    units: Mapping[str, str] = MappingProxyType({})
     multilabel: bool = False
 
     def __init__(
@@ -78,6 +82,7 @@ class CaseTask(pl.LightningModule, ABC):
         self.summaries: dict[str, Any] = {}
         self.run_id, self.data_digest = "", ""
         self.image_shape: tuple[int, ...] = ()
+        self.spacing_mm: tuple[float, ...] = ()
         self.trained_on: tuple[str, ...] = ()
         # NaN stays NaN. "disable" would say the same, but makes torchmetrics 1.9 forget the weights.
         self._train_loss = MeanMetric(nan_strategy=float("nan"))
@@ -178,6 +183,7 @@ class CaseTask(pl.LightningModule, ABC):
             "data_digest": self.data_digest,
             "trained_on": list(self.trained_on),
             "per_voxel": self.per_voxel,
+            "spacing_mm": list(self.spacing_mm),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -188,6 +194,7 @@ class CaseTask(pl.LightningModule, ABC):
         self.run_id, self.data_digest = origin.get("run_id", ""), origin.get("data_digest", "")
         self.image_shape = tuple(origin.get("image_shape", ()))
         self.trained_on = tuple(origin.get("trained_on", ()))
+        self.spacing_mm = tuple(origin.get("spacing_mm", ()))
 
     def _arguments(self) -> dict[str, Any]:
         """What the task was made from; classes as they are known, for a command line leaves them to the data."""

@@ -40,7 +40,8 @@ class Product:
         multilabel: Whether several findings may stand together.
         decision: ``Decision.to_dict()``; None where no validation has chosen one.
         provenance: run_id, medcnn_version, data_digest, image_shape ``(C, *spatial)``, trained_on: the pseudonyms of
-            the training cases, so that no test counts one of them; and per_voxel where the answer is a segmentation.
+            the training cases, so that no test counts one of them. Where the answer is a segmentation also per_voxel,
+            and spacing_mm: the usual voxel size along each axis of prepared cases.
     """
 
     weights: dict[str, Tensor]
@@ -86,6 +87,8 @@ class Product:
         }  # fmt: skip
         if origin.get("per_voxel"):
             parts["provenance"]["per_voxel"] = True
+        if origin.get("spacing_mm"):
+            parts["provenance"]["spacing_mm"] = [float(size) for size in origin["spacing_mm"]]
         return cls._of(dict(found["state_dict"]), parts, Path(path).name)
 
     @classmethod
@@ -164,6 +167,7 @@ class Product:
         task.decision = Decision.from_dict(self.decision) if self.decision else None
         task.run_id, task.data_digest = self.provenance.get("run_id", ""), self.provenance.get("data_digest", "")
         task.image_shape = tuple(self.provenance.get("image_shape", ()))
+        task.spacing_mm = tuple(self.provenance.get("spacing_mm", ()))
         return task.eval().requires_grad_(False)
 
     def build_preprocess(self) -> list[Any]:

@@ -66,9 +66,15 @@ class SegmentationTask(CaseTask):
         self.patch_size = None if patch_size is None else tuple(patch_size)
         self.overlap, self.mirror_axes, self.tolerance_mm = overlap, tuple(mirror_axes), tolerance_mm
         self.headline = ("dice", *(f"dice/{name}" for name in self.classes[1:]), *DISTANCES, "volume_error")
+        self.units = {
+            "nsd": f"of the surface within {tolerance_mm:g} mm",
+            "hd95_mm": "mm",
+            "volume_error": "of the true volume",
+        }
         self._figures: Any = nn.ModuleDict(
             {stage: CaseTable(("loss",), OVERLAP + DISTANCES, len(self.classes) - 1) for stage in ("val", "test")}
         )
+        self._spacings: list[Tensor] = []
         self._shape_loss()
 
     def probabilities(self, logits: Tensor) -> Tensor:
@@ -129,6 +135,8 @@ class SegmentationTask(CaseTask):
         # Logarithms of probabilities are logits: the loss sees what the windows agreed on.
         logits = probabilities.clamp_min(torch.finfo(torch.float32).tiny).log()[None]
         labels, truth, spacing = self._at_home(batch, probabilities, whole=thorough)
+        if "affine" in batch:
+            self._spacings.append(spacing_of(batch))
         figures = self._measured(labels, truth, spacing, thorough)
         self._figures[stage].update(int(batch["case"]), {"loss": self.loss(logits, batch["mask"]), **figures})
 
@@ -152,6 +160,9 @@ class SegmentationTask(CaseTask):
     def _conclude(self, stage: str) -> None:
         table = self._figures[stage].table()
         self._figures[stage].reset()
+        spacings, self._spacings = self._spacings, []
+        if spacings and self.trainer.state.fn == "fit":
+            self.spacing_mm = tuple(torch.stack(spacings).median(dim=0).values.tolist())
         if self.trainer.sanity_checking:
             return
         self.evaluated[stage] = table

@@ -67,6 +67,10 @@ def test_values_and_place_are_those_that_nibabel_reads(tmp_path: Path, dtype: st
     assert volume.flags == ()
 
 
+def test_an_axis_of_one_voxel_is_told(tmp_path: Path) -> None:
+    assert read_nifti(saved(tmp_path / "a.nii", marked()[:, :1])).flags == ("one_slice",)
+
+
 def test_a_second_version_is_read_and_kept(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti2Image(marked(), grid()), tmp_path / "a.nii.gz")
     volume = read_nifti(tmp_path / "a.nii.gz")

@@ -96,13 +96,14 @@ def test_bad_files_get_reasons_and_the_others_their_masks(source: Path, tmp_path
     (source / "deadly.nii.gz").write_bytes(whole)
     (source / "README.txt").write_text("volumes of a study")
     nib.save(nib.Nifti1Image(np.full((4, 5, 6), np.nan, np.float32), oblique()), source / "empty.nii")
+    nib.save(nib.Nifti1Image(np.full((4, 5, 6), 7, np.int16), oblique()), source / "even.nii")
     out = tmp_path / "out"
     tally = segment_folder(make_product(), source, out, read=read_or_end)
     assert (tally.exit_code, tally.states["scored"]) == (3, 3)
     told = {row["path"]: row["reason"] for row in table(out / "skipped.csv")}
     assert told["cut.nii.gz"] == "truncated"
     assert told["deadly.nii.gz"] == "decoder_crashed"
-    assert told["empty.nii"] == "not_finite"
+    assert (told["empty.nii"], told["even.nii"]) == ("no_variation", "no_variation")
     states = {row["path"]: row["state"] for row in table(out / "skipped.csv")}
     assert (states["README.txt"], states["shred.nii.gz"]) == ("skipped", "failed")
     assert not (out / "cut.nii.gz").exists()
@@ -123,6 +124,17 @@ def test_a_doubtful_case_is_written_and_flagged(source: Path, tmp_path: Path) ->
     rows = [row for row in table(tmp_path / "out/volumes.csv") if row["case"] == "flagged"]
     assert [row["flags"] for row in rows] == ["qform_sform_disagree"] * 2
     assert json.loads((tmp_path / "out/summary.json").read_text())["flagged"] == 1
+
+
+def test_voxels_unlike_those_learned_from_and_a_single_slice_are_flagged(source: Path, tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(ball(5)[:, :, 5:6], oblique()), source / "slice.nii.gz")
+    nib.save(nib.Nifti1Image(ball(5), oblique() @ np.diag([1, 1.6, 1, 1])), source / "coarse.nii.gz")
+    product = make_product()
+    learned = {**product.provenance, "spacing_mm": [0.9, 1.3, 2.2]}
+    tally = segment_folder(make_product(provenance=learned), source, tmp_path / "out")
+    flags = {row["case"]: row["flags"] for row in table(tmp_path / "out/volumes.csv")}
+    assert flags == {"one": "", "two": "", "sub 2/one": "", "slice": "one_slice", "coarse": "far_spacing"}
+    assert tally.flagged == 2
 
 
 def test_each_case_is_drawn_with_its_labels(source: Path, tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def test_the_checkpoint_alone_rebuilds_the_task(fitted, tmp_path, monkeypatch):
     assert torch.equal(again.predict(image), model.predict(image))
     assert (product.classes, product.decision, product.provenance["per_voxel"]) == (CLASSES, None, True)
     assert product.provenance["trained_on"] == [f"c{n:012x}" for n in range(5, 13)]
+    assert product.provenance["spacing_mm"] == pytest.approx([1.0, 1.5, 2.0])
 
 
 def test_how_a_whole_image_is_seen_is_part_of_the_checkpoint(trainer, tmp_path, monkeypatch):

@@ -11,17 +11,22 @@ import torch
 from pytorch_lightning.cli import LightningCLI
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from medcnn.cli.kept import tell_no_model
 from medcnn.tasks.checkpoint import Product
 from medcnn.tasks.decision import Decision
 from medcnn.tracking.logger import RunLogger
-from medcnn.tracking.models import log_product
+from medcnn.tracking.models import Logged, log_product
 from medcnn.tracking.record import RunRecord
 
 
 def _figures(cli: LightningCLI, stage: str) -> list[str]:
     values = {name: float(value) for name, value in cli.trainer.callback_metrics.items()}
-    found = [(name, values[f"{stage}/{name}"]) for name in cli.model.headline if f"{stage}/{name}" in values]
-    return [f"{stage}/{name:<18} {value:.4f}{_interval(values, f'{stage}/{name}')}" for name, value in found]
+    lines = []
+    for name in cli.model.headline:
+        if (value := values.get(f"{stage}/{name}")) is not None:
+            ends, unit = _interval(values, f"{stage}/{name}"), cli.model.units.get(name, "")
+            lines.append(f"{stage}/{name:<18} {value:.4f}{ends} {unit}".rstrip())
+    return [*lines, "           (in brackets: 95 % intervals)"] if any(" to " in line for line in lines) else lines
 
 
 def _interval(values: dict[str, float], name: str) -> str:
@@ -49,38 +54,47 @@ def finish_fit(cli: LightningCLI, words: list[str]) -> None:
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if not best:
         if trainer.is_global_zero:
-            print("no checkpoint was kept: validation gave no figure to choose by, so there is no model to score with")
+            tell_no_model(trainer, cli.config[cli.subcommand].get("register"))
         return
     # Once more over the validation cases with the best weights, at the decision stored with them.
     trainer.validate(task, datamodule=cli.datamodule, ckpt_path=best, verbose=False, weights_only=True)
     if trainer.is_global_zero:
-        _log_model(cli, Path(best))
-        _say_fit(cli, Path(best), words)
+        _say_fit(cli, Path(best), words, _log_model(cli, Path(best)))
 
 
-def _log_model(cli: LightningCLI, best: Path) -> None:
+def _log_model(cli: LightningCLI, best: Path) -> Logged | None:
     logger, record = cli.trainer.logger, _record(cli)
     if not isinstance(logger, RunLogger):
-        return
+        return None
     if record is not None:
         record.log_decision(cli.trainer, cli.model)
     options = cli.config[cli.subcommand]
     with tempfile.TemporaryDirectory() as folder:
         Product.from_checkpoint(best).to_folder(Path(folder))
-        log_product(logger, Path(folder), register=options.get("register"), alias=options.get("alias"))
+        return log_product(logger, Path(folder), register=options.get("register"), alias=options.get("alias"))
 
 
-def _say_fit(cli: LightningCLI, best: Path, words: list[str]) -> None:
+def _say_fit(cli: LightningCLI, best: Path, words: list[str], logged: Logged | None) -> None:
     run_id = getattr(cli.trainer.logger, "run_id", None)
     shown = best.relative_to(Path.cwd()) if best.is_relative_to(Path.cwd()) else best
     model = f"runs:/{run_id}" if run_id else str(shown)
     print("\n".join(["", f"run        {run_id or 'not tracked'}", f"checkpoint {shown}", *_figures(cli, "val")]))
     if cli.model.decision is not None:
         _say_thresholds(cli.model.decision)
+    if logged is not None and logged.version is not None:
+        model = _say_registered(cli, logged.version)
     # Of several folds each is validated on, and nothing may be left to test.
     verb = "test" if (cli.datamodule.cases["split"] == "test").any() else "validate"
     print(f"next       medcnn {verb} {_config_words(words)} --ckpt_path {model}")
     print(f"           medcnn {'segment' if cli.model.per_voxel else 'score'} {model} FOLDER OUT")
+
+
+def _say_registered(cli: LightningCLI, version: str) -> str:
+    """Say under which name the model is registered; returns what it is found by."""
+    options = cli.config[cli.subcommand]
+    name, alias = options["register"], options.get("alias")
+    print(f"registered {name} version {version}" + (f" as {alias}" if alias else ""))
+    return f"models:/{name}@{alias}" if alias else f"models:/{name}/{version}"
 
 
 def _say_thresholds(decision: Decision) -> None:

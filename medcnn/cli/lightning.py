@@ -16,6 +16,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 
 from medcnn.cli.allowed import check_class_paths, guard_yaml
 from medcnn.cli.finish import finish_fit, finish_predict, say_figures
+from medcnn.cli.kept import check_kept, way_on
 from medcnn.cli.mendable import as_mendable
 from medcnn.cli.models import resolve_model
 from medcnn.data.base import CohortDataModule
@@ -173,6 +174,11 @@ class MedcnnCLI(LightningCLI):
             logger.continue_run(run_id)
         return super().instantiate_trainer(logger=logger, **kwargs)
 
+    def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
+        if config.get("logger") is False:  # the rate of learning is a curve, and there is nowhere to draw one
+            callbacks = [one for one in callbacks if not isinstance(one, LearningRateMonitor)]
+        return super()._instantiate_trainer(config, callbacks)
+
     def _run_of_the_checkpoint(self, options: Any) -> str | None:
         if self.product is not None:
             return self.product.provenance.get("run_id")
@@ -181,7 +187,8 @@ class MedcnnCLI(LightningCLI):
         return None
 
     def before_fit(self) -> None:
-        """Keep the checkpoints of a run in a folder of its own."""
+        """Refuse what would keep no model; keep the checkpoints of a run in a folder of its own."""
+        check_kept(self.trainer, self.config[self.subcommand].get("register"))
         self.model.run_id = getattr(self.trainer.logger, "run_id", None) or ""
         for checkpoint in self.trainer.checkpoint_callbacks:
             if isinstance(checkpoint, ModelCheckpoint) and checkpoint.dirpath is None:
@@ -196,12 +203,8 @@ class MedcnnCLI(LightningCLI):
             if not self.trainer.interrupted:
                 raise
             if self.trainer.is_global_zero:
-                print(f"stopped; the same command goes on with --ckpt_path {self._last()}", file=sys.stderr)
+                print(way_on(self.trainer), file=sys.stderr)
             sys.exit(130)
-
-    def _last(self) -> str:
-        folder = getattr(self.trainer.checkpoint_callback, "dirpath", None) or "."
-        return str(Path(folder, "last.ckpt"))
 
     def validate(self, **kwargs: Any) -> None:
         """Lightning's without its table: ours is shorter and names what a clinician reads."""

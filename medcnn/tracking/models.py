@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import medcnn.tracking.environment  # noqa: F401  # isort: skip
 import numpy as np
@@ -60,9 +60,16 @@ mlflow.models.set_model(MedcnnModel())
 '''
 
 
+class Logged(NamedTuple):
+    """A model's MLflow id, and the number of its version where it was registered."""
+
+    model_id: str
+    version: str | None = None
+
+
 def log_product(
     logger: "RunLogger", folder: Path, register: str | None = None, alias: str | None = "champion"
-) -> str | None:
+) -> Logged | None:
     """Log a product folder as the run's best model; one that the run logged before gives way.
 
     Args:
@@ -72,7 +79,7 @@ def log_product(
         alias: Points to the registered version from now on.
 
     Returns:
-        The model's MLflow id, None on ranks above zero.
+        Where it is now, None on ranks above zero.
 
     Raises:
         TrackingError: If the store refuses the model or the name.
@@ -93,11 +100,10 @@ def log_product(
         client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=logger.evaluation_step)])
         for old in former:
             client.delete_logged_model(old.model_id)
-        if register:
-            register_model(client, model, run_id, register, alias)
+        number = register_model(client, model, run_id, register, alias) if register else None
     except MlflowException as error:
         raise TrackingError(f"the model of run {run_id} was not logged: {_first_line(error)}") from error
-    return str(model.model_id)
+    return Logged(str(model.model_id), number)
 
 
 def register_model(client: MlflowClient, model: LoggedModel, run_id: str, name: str, alias: str | None) -> str:

@@ -1,7 +1,9 @@
 """``fit``, ``validate``, ``test`` and ``predict`` as they are typed, on a small phantom cohort."""
 
+import io
 import re
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +68,7 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.folder, self.config = folder, folder / "tiny.yaml"
         self.config.write_text(yaml.safe_dump(TINY))
-        self.code, self.run_id = -1, ""
+        self.code, self.run_id, self.said = -1, "", ""
 
     @property
     def client(self) -> MlflowClient:
@@ -89,7 +91,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place.folder)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        place.code = main(["fit", "--config", str(place.config), "--register", "tiny"])
+        with redirect_stdout(io.StringIO()) as said:
+            place.code = main(["fit", "--config", str(place.config), "--register", "tiny"])
+        place.said = said.getvalue()
         runs = list((place.folder / "checkpoints").iterdir())
         place.run_id = runs[0].name
         yield place
@@ -103,6 +107,8 @@ def test_fit_leaves_a_finished_run_with_figures_and_its_one_model(place: Place) 
     assert len(place.client.get_metric_history(place.run_id, "train/loss")) == 4
     version = place.client.get_model_version_by_alias("tiny", "champion")
     assert version.run_id == place.run_id
+    assert "registered tiny version 1 as champion\n" in place.said
+    assert "medcnn score models:/tiny@champion FOLDER OUT" in place.said
 
 
 def test_the_composed_configuration_is_in_the_run_without_a_path(place: Place) -> None:
@@ -254,3 +260,18 @@ def test_a_resume_that_is_already_over_is_told_in_one_line(place: Place, capsys:
     words = ["fit", "--config", str(place.config), "--ckpt_path", str(place.checkpoint("last"))]
     assert main([*words, "--trainer.max_epochs", "1"]) == 2
     assert "max_epochs" in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_a_fit_that_would_keep_nothing_is_refused_before_it_starts(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = set((place.folder / "checkpoints").iterdir())
+    assert main(["fit", "--config", str(place.config), "--trainer.check_val_every_n_epoch", "5"]) == 2
+    assert "4 epochs, validation every 5" in capsys.readouterr().err
+    assert set((place.folder / "checkpoints").iterdir()) == runs
+
+
+def test_a_fit_can_do_without_a_logger(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["fit", "--config", str(place.config), "--trainer.logger", "false", "--trainer.max_epochs", "1"]
+    assert main(words) == 0
+    assert "not tracked" in capsys.readouterr().out

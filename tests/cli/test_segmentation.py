@@ -101,7 +101,9 @@ def test_the_test_is_judged_on_the_files_own_grid(place: Path, capsys: pytest.Ca
     assert main(["test", "--config", "balls.yaml", "--ckpt_path", f"runs:/{run_id}"]) == 0
     said = capsys.readouterr().out
     assert re.search(r"test/dice +[01]\.\d{4} \([01]\.\d{4} to [01]\.\d{4}\)", said)
-    assert re.search(r"test/hd95_mm +\d", said)
+    assert re.search(r"test/hd95_mm +\d.* mm$", said, re.MULTILINE)
+    assert re.search(r"test/nsd .* of the surface within 1 mm$", said, re.MULTILINE)
+    assert said.count("95 % intervals") == 1
 
 
 def test_predictions_are_volumes_by_case(place: Path) -> None:

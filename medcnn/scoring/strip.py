@@ -20,11 +20,12 @@ from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Reader, Refusal
 from medcnn.scoring.segment_tables import case_of
 from medcnn.scoring.source import Listed, checked_root, list_volumes, read_listed
-from medcnn.scoring.strip_tables import FIGURES, UNMEASURED, write_strips
+from medcnn.scoring.strip_tables import UNMEASURED, write_strips
 from medcnn.scoring.tally import Tally
 from medcnn.scoring.volume_run import Progress, VolumeRun, refused
 from medcnn.scoring.workers import Setup
 from medcnn.transforms.brain import FAILED, Strip, strip_skull
+from medcnn.transforms.strip_quality import FIGURES
 
 #: What rows were made by: another version strips anew.
 METHOD = f"classical {medcnn.__version__}"

@@ -8,11 +8,10 @@ from medcnn.scoring.findings import replace_whole, shown, write_csv, write_summa
 from medcnn.scoring.ledger import Ledger, Row
 from medcnn.scoring.segment_tables import case_of
 from medcnn.scoring.tally import Tally
+from medcnn.transforms.strip_quality import FIGURES
 
 #: What a ledger holds for a figure that could not be measured; none of them is negative. Blank in the table.
 UNMEASURED = -1.0
-#: What is told of each mask.
-FIGURES = ("volume_ml", "compactness", "symmetry", "border_contact", "head_share")
 COLUMNS = ["case", "good", "probability", *FIGURES, "flags"]
 
 

@@ -11,7 +11,8 @@ from medcnn.transforms.scaling import all_finite
 from medcnn.transforms.strip_quality import STRIPPED_SHARE, Found, dice, probability_good, strip_figures
 
 THRESHOLD = 0.5
-MARGIN_MM = 1.5  # from the edge of tissue to the border that people and networks draw, which takes in some fluid
+PASSES, SETTLED = 5, 0.995  # the surface is moved so often, or until two masks agree so well
+MARGIN_MM = 1.75  # from the edge of tissue to the border that people and networks draw, which takes in some fluid
 FAILED = "skullstrip_failed"
 STRIPPED = "already_stripped"
 
@@ -75,9 +76,18 @@ def _search(image: np.ndarray, step_mm: float) -> Found:
     best = chosen(ranked)
     if best is None:
         return Found(even, head, level, 0.0, 1.0, {})
-    first, _ = refined(even[box], best.mask, step_mm)
-    inner = largest_solid(first, 0.0)
-    level[box], lost = refined(even[box], inner if inner.any() else best.mask, step_mm)
+    level[box], lost = _settled(even[box], best.mask, step_mm)
     agreement = dice(best.mask, ranked[1].mask) if len(ranked) > 1 else 0.0
     settings = {"level": best.level, "radius_mm": best.radius_mm, "merit": best.merit}
     return Found(even, head, level + MARGIN_MM, agreement, lost, settings)
+
+
+def _settled(image: np.ndarray, mask: np.ndarray, step_mm: float) -> tuple[np.ndarray, float]:
+    """The surface of ``mask`` after it has come to rest at the edge of the tissue."""
+    for _ in range(PASSES):
+        level, lost = refined(image, mask, step_mm)
+        inner = largest_solid(level, 0.0)
+        if not inner.any() or dice(inner, mask) > SETTLED:
+            break
+        mask = inner
+    return level, lost

@@ -10,7 +10,9 @@ from medcnn.transforms.labels import filled, largest_component
 SMOOTH_MM = 2.5  # what is finer than this is no shape of a brain's hull
 INSIDE_MM = 14  # how far inwards the tissue's own level is looked for
 INWARDS_MM, OUTWARDS_MM = 6, 10  # how far a point may move in one go
-HALF = 0.55  # a point is dark below this part of the tissue inside of it
+HALF = 0.6  # a point is dark below this part of the tissue inside of it
+TOP = 8  # of the places inside, as many as are the tissue's own level: about a half
+FAT = 1.2  # brighter than so many times the white matter is fat of the orbits or the scalp, where T1 shows it
 DROP_MM = 0.6  # a ray ends where it met so much darkness, in mm of level
 NEIGHBORS, NEIGHBOR_MM = 12, 5.0
 
@@ -48,12 +50,18 @@ def refined(image: np.ndarray, mask: np.ndarray, step_mm: float) -> tuple[np.nda
     voxels = voxels[voxels @ (1, 2, 3) % 4 == 0]
     points, normals = _on_surface(level, voxels, step_mm)
     near = _neighbors(points * step_mm)
-    capped = np.minimum(image[box], np.percentile(image[mask], 98))
-    profiles, offsets = _profiles(capped, points, normals, step_mm)
+    profiles, offsets = _profiles(_tissue(image[box], level), points, normals, step_mm)
     moves, lost = _moves(profiles, offsets, near)
     out = np.full(mask.shape, -np.float32(50))
     out[box] = level + _spread(moves, voxels, level.shape)
     return out, lost
+
+
+def _tissue(image: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """The image with fat as dark as bone: both end a brain."""
+    deep = level > 4 if (level > 4).any() else level > 0
+    white = np.percentile(image[deep], 90)
+    return np.where(image > FAT * white, 0, image)
 
 
 def largest_solid(level: np.ndarray, value: float) -> np.ndarray:
@@ -96,7 +104,7 @@ def _profiles(
 
 
 def _moves(profiles: np.ndarray, offsets: np.ndarray, near: sparse.csr_matrix) -> tuple[np.ndarray, float]:
-    own = np.sort(profiles[:, offsets <= -2], axis=1)[:, -4:].mean(axis=1)
+    own = np.sort(profiles[:, offsets <= -2], axis=1)[:, -TOP:].mean(axis=1)
     for _ in range(3):
         own = near @ own
     # Averaged over near rays, a sulcus is a shade and a skull is still dark.

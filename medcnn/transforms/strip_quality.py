@@ -126,7 +126,7 @@ PLAUSIBLE: dict[str, tuple[float, float, float]] = {
     "symmetry": (0.86, 1.0, 0.02),
     "border_contact": (0.0, 0.15, 0.1),
     "head_share": (0.25, 0.68, 0.04),
-    "edge": (0.44, 1.0, 0.04),
+    "edge": (0.42, 1.0, 0.05),
     "contrast": (0.3, 2.0, 0.02),  # an even gel or fluid has none
     "length_to_width": (0.98, 1.5, 0.05),
     "height_to_length": (0.58, 0.95, 0.04),

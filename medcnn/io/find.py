@@ -1,5 +1,7 @@
 """Walk a folder and tell images by their first bytes, never by their names."""
 
+import errno
+import os
 import stat
 import struct
 import zlib
@@ -23,6 +25,7 @@ REASONS: dict[str, str] = {
     "unsupported_object": "a DICOM object that is not an image, such as a report or a plan",
     "too_large": "more pixels than any film, or more voxels than any volume has",
     "bomb": "inflates to far more than its size warrants",
+    "link_outside": "a link that leads out of the folder",
     "unreadable": "the file system did not hand out the bytes",
     "no_variation": "every pixel has the same value, or none is a number",
     "volume": "a volume where one film was expected",
@@ -115,8 +118,10 @@ def _starts_with_an_element(head: bytes) -> bool:
 def find_files(root: Path) -> Iterator[Found]:
     """Every file under ``root`` in a fixed order, unknown formats too, so that none is lost.
 
-    Names that begin with a dot are skipped. Links are followed, each folder is entered once.
-    A folder that may not be listed is yielded itself, as ``unknown``.
+    Names that begin with a dot are skipped. Links are followed, each folder is entered once. A link to a folder outside
+    of ``root`` is not followed: it is yielded itself, as ``unknown``, and so is a folder that may not be listed. Links
+    to files lead anywhere, as in data sets that keep their files elsewhere and show them by links; ``root`` may be a
+    link, too.
 
     Args:
         root: A folder, or one file.
@@ -129,10 +134,10 @@ def find_files(root: Path) -> Iterator[Found]:
     if not root.is_dir():
         yield Found(root, kind_of(root))
         return
-    yield from _walk(root, set())
+    yield from _walk(root, root.resolve(), set())
 
 
-def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Found]:
+def _walk(folder: Path, top: Path, seen: set[tuple[int, int]]) -> Iterator[Found]:
     try:
         status = folder.stat()
         if (status.st_dev, status.st_ino) in seen:
@@ -145,8 +150,8 @@ def _walk(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Found]:
     for path in entries:
         if path.name.startswith("."):
             continue
-        if path.is_dir():
-            yield from _walk(path, seen)
+        if path.is_dir() and not (path.is_symlink() and not path.resolve().is_relative_to(top)):
+            yield from _walk(path, top, seen)
         else:
             yield Found(path, kind_of(path))
 
@@ -159,9 +164,19 @@ def refusal(path: Path) -> ReadError:
             with path.open("rb") as stream:
                 stream.read(1)
     except OSError as error:
-        return ReadError("unreadable", f"{path.name}: cannot be opened ({type(error).__name__}); check its permissions")
+        return ReadError("unreadable", f"{path.name}: {_why_closed(path, error)}")
+    if stat.S_ISDIR(status.st_mode) and path.is_symlink() and os.access(path, os.R_OK | os.X_OK):
+        return ReadError("link_outside", f"{path.name}: a link that leads out of the folder; give what it leads to")
     if not stat.S_ISREG(status.st_mode):
         return ReadError("unreadable", f"{path.name}: is not a regular file")
     if status.st_size == 0:
         return ReadError("empty", f"{path.name}: the file is empty; copy it again")
     return ReadError("not_an_image", f"{path.name}: expected DICOM, NIfTI, PNG, JPEG, TIFF or npz, found none of them")
+
+
+def _why_closed(path: Path, error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "a link to itself"
+    if isinstance(error, FileNotFoundError):
+        return "a link to nothing" if path.is_symlink() else "is not there"
+    return f"cannot be opened ({type(error).__name__}); check its permissions"

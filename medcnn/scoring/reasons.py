@@ -47,7 +47,8 @@ def state_of(name: str, reason: str) -> str:
     its first bytes; where they say nothing, by its suffix: an image's suffix is a claim, and so is none at all on an
     empty file, since scanners name their files ``IM000001`` or by UID.
     """
-    if reason == "unsupported_object":  # known for what it is: a report, a plan, the index of a disk
+    # Known for what they are: a report, a plan, the index of a disk; a way to other folders.
+    if reason in ("unsupported_object", "link_outside"):
         return "skipped"
     if reason not in ("not_an_image", "empty"):
         return "failed"

@@ -57,6 +57,32 @@ def test_a_folder_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
     assert len(list(find_files(tmp_path))) == 1
 
 
+def test_a_link_is_followed_inside_the_folder_and_not_out_of_it(tmp_path: Path) -> None:
+    for name in ("source/sub/a.txt", "elsewhere/b.txt"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("words")
+    (tmp_path / "source" / "inside").symlink_to("sub")
+    (tmp_path / "source" / "out").symlink_to("../elsewhere")
+    (tmp_path / "source" / "up").symlink_to("..")
+    (tmp_path / "source" / "file.txt").symlink_to("../elsewhere/b.txt")
+    (tmp_path / "way in").symlink_to("source")
+    for source in (tmp_path / "source", tmp_path / "way in"):
+        found = [one.path.relative_to(source).as_posix() for one in find_files(source)]
+        assert found == ["file.txt", "inside/a.txt", "out", "up"]  # each folder once, by its first name
+    with pytest.raises(ReadError, match=r"^out: a link that leads out of the folder") as caught:
+        read_film(tmp_path / "source" / "out")
+    assert caught.value.code == "link_outside"
+
+
+@pytest.mark.parametrize(("target", "told"), [("gone", "a link to nothing"), ("x.dcm", "a link to itself")])
+def test_a_link_that_leads_nowhere_is_told_as_that(tmp_path: Path, target: str, told: str) -> None:
+    (tmp_path / "x.dcm").symlink_to(target)
+    assert [one.kind for one in find_files(tmp_path)] == ["unknown"]
+    with pytest.raises(ReadError, match=rf"^x\.dcm: {told}$") as caught:
+        read_film(tmp_path / "x.dcm")
+    assert caught.value.code == "unreadable"
+
+
 def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert [one.kind for one in find_files(tmp_path)] == ["unknown"]

@@ -318,7 +318,7 @@ def test_a_folder_of_several_series_lists_them_and_an_empty_one_says_so(tmp_path
     (tmp_path / "none").mkdir()
     with pytest.raises(ReadError, match="no series of slices among 0 files"):
         read_volume(tmp_path / "none")
-    with pytest.raises(ReadError, match="absent: cannot be opened"):
+    with pytest.raises(ReadError, match="absent: is not there"):
         read_volume(tmp_path / "absent")
 
 

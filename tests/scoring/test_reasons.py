@@ -12,6 +12,7 @@ from medcnn.scoring.reasons import ALL_REASONS, state_of
         (".keep.me", "empty", "skipped"),
         ("DICOMDIR", "unsupported_object", "skipped"),
         ("report.dcm", "unsupported_object", "skipped"),
+        ("others", "link_outside", "skipped"),
         ("film.DCM", "not_an_image", "failed"),
         ("film.png", "empty", "failed"),
         ("IM000001", "empty", "failed"),

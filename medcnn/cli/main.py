@@ -41,6 +41,9 @@ VERBS: dict[str, Verb] = {
     "demo": Verb("medcnn.cli.demo:Demo", "the whole way on a phantom cohort: fit, test, score"),
 }
 LIGHTNING = ("fit", "validate", "test", "predict")
+#: What keeps a ledger, by which a second start does what is left.
+LEDGERED = ("score", "segment", "skullstrip")
+ON_AGAIN = "; the same command goes on"
 
 
 def _usage() -> str:
@@ -84,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        print(f"medcnn {words[0]}: stopped", file=sys.stderr)
+        print(f"medcnn {words[0]}: stopped{ON_AGAIN if words[0] in LEDGERED else ''}", file=sys.stderr)
         return 130
 
 

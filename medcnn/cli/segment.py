@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from medcnn.cli.batch import Progress, chosen_device, states_of, stop
 from medcnn.errors import MedcnnError
+from medcnn.scoring.ledger import refuse_taken
 
 if TYPE_CHECKING:
     from medcnn.scoring.tally import Tally
@@ -75,6 +76,7 @@ class Segment:
             raise MedcnnError("device is auto, cpu or cuda")
         if not self.source.exists():
             raise MedcnnError("nothing is at SOURCE: give a folder of volumes, or one volume")
+        refuse_taken(self.out)
 
 
 def _report(tally: "Tally") -> str:

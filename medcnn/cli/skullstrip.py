@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from medcnn.cli.batch import Progress, states_of, stop
 from medcnn.errors import MedcnnError
+from medcnn.scoring.ledger import refuse_taken
 
 if TYPE_CHECKING:
     from medcnn.scoring.tally import Tally
@@ -49,6 +50,7 @@ class Skullstrip:
             raise MedcnnError("workers must be 1 or more, and timeout_s above 0")
         if not self.source.exists():
             raise MedcnnError("nothing is at SOURCE: give a folder of heads, or one head")
+        refuse_taken(self.out)
         # Before anything heavy: the process that reads is made ready while this one imports.
         from medcnn.scoring.workers import warm_up
 

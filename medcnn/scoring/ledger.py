@@ -167,6 +167,17 @@ class Ledger:
         self.close()
 
 
+def refuse_taken(out: Path) -> None:
+    """Ask whether another run is at work in ``out``, before a minute goes into importing and loading a model.
+
+    Raises:
+        MedcnnError: If one is.
+    """
+    if (out / Ledger.LOCK).is_file():
+        with writing_out():
+            os.close(_locked(out))
+
+
 def _locked(out: Path) -> int:
     if out.exists() and not out.is_dir():
         raise MedcnnError("OUT is a file: give a folder for the findings")
@@ -176,7 +187,7 @@ def _locked(out: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        raise MedcnnError("another medcnn score is at work in this OUT: wait for it, or give another OUT") from None
+        raise MedcnnError("another run is at work in this OUT: wait for it, or give another OUT") from None
     return lock
 
 

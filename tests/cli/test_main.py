@@ -61,7 +61,8 @@ def test_a_stop_from_the_keyboard_is_no_traceback(
 ) -> None:
     failing["error"] = KeyboardInterrupt()
     assert main(["fail"]) == 130
-    assert capsys.readouterr().err == "medcnn fail: stopped\n"
+    assert main(["segment"]) == 130
+    assert capsys.readouterr().err == "medcnn fail: stopped\nmedcnn segment: stopped; the same command goes on\n"
 
 
 def test_a_bug_stays_a_bug(failing: dict[str, BaseException]) -> None:

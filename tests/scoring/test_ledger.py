@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medcnn.errors import MedcnnError
-from medcnn.scoring.ledger import Ledger, Row, Stamp
+from medcnn.scoring.ledger import Ledger, Row, Stamp, refuse_taken
 
 ABOUT = {"model": "m", "source": "s"}
 WRITER = """
@@ -73,8 +73,17 @@ def test_killed_again_and_again_no_acknowledged_row_is_lost(tmp_path: Path) -> N
 
 
 def test_the_lock_goes_with_its_holder(tmp_path: Path) -> None:
-    with Ledger(tmp_path, ABOUT), pytest.raises(MedcnnError, match="another medcnn score is at work"):
+    with Ledger(tmp_path, ABOUT), pytest.raises(MedcnnError, match="another run is at work"):
         Ledger(tmp_path, ABOUT)
+    Ledger(tmp_path, ABOUT).close()
+
+
+def test_a_folder_that_is_taken_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    refuse_taken(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    with Ledger(tmp_path, ABOUT), pytest.raises(MedcnnError, match="another run is at work"):
+        refuse_taken(tmp_path)
+    refuse_taken(tmp_path)
     Ledger(tmp_path, ABOUT).close()
 
 

@@ -20,6 +20,13 @@ class PatientSource(NamedTuple):
     column: str | None
     find: Callable[[Path], str | None] | None
 
+    @property
+    def lacking(self) -> str:
+        """What to say of a case whose patient is not known."""
+        if self.column is None and self.find is None:
+            return "the patient is not told (patient says where it is: column:NAME, pattern:REGEX or dicom)"
+        return f"no patient by {self.words}"
+
 
 def patient_source(spec: str | None, columns: Sequence[str], name: str) -> PatientSource:
     """The source that ``column:NAME``, ``pattern:REGEX``, ``pairs:REGEX``, ``dicom`` or None asks for.
@@ -34,7 +41,7 @@ def patient_source(spec: str | None, columns: Sequence[str], name: str) -> Patie
     """
     if spec is None:
         column = next((found for want in _DEFAULT_COLUMNS for found in columns if found.lower() == want), None)
-        return PatientSource(f"column {column}" if column else "the file itself", column, None)
+        return PatientSource(f"column {column}" if column else "", column, None)
     kind, _, value = spec.partition(":")
     if kind == "column":
         if value not in columns:
@@ -93,5 +100,5 @@ def patients(
     # A prefix keeps a file's path from ever meaning a patient's number.
     known = [f"file:{path}" if who is None else f"patient:{who}" for who, path in zip(found, paths, strict=True)]
     missing = found.count(None)
-    note = f"{missing} of {len(paths)} cases: no patient by {source.words}; each counts as a patient of its own"
+    note = f"{missing} of {len(paths)} cases: {source.lacking}; each counts as a patient of its own"
     return [names.name(who) for who in known], (note,) if missing else ()

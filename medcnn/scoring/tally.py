@@ -24,7 +24,7 @@ class Tally:
         states: Files that have a row, by state, from this run or an earlier one.
         reasons: Those without a finding, by reason.
         flagged: Those with a finding that carries flags.
-        done_now: Rows written by this run.
+        done_now: Rows written by this run; ``scored_now`` of them with a finding.
         seconds: Since the run began; ``first_s`` of them passed before the first answer.
     """
 
@@ -33,6 +33,7 @@ class Tally:
     reasons: Counter[str] = field(default_factory=Counter)
     flagged: int = 0
     done_now: int = 0
+    scored_now: int = 0
     seconds: float = 0.0
     first_s: float = 0.0
 
@@ -48,9 +49,9 @@ class Tally:
 
     @property
     def rate(self) -> float:
-        """Files a second since the first answer of this run."""
+        """Images a second since the first answer of this run; what was skipped in an instant says nothing of it."""
         span = self.seconds - self.first_s
-        return (self.done_now - 1) / span if self.done_now > 1 and span > 0 else 0.0
+        return (self.scored_now - 1) / span if self.scored_now > 1 and span > 0 else 0.0
 
     def add(self, rows: Iterable[Row]) -> None:
         """Count rows that were just written."""
@@ -58,6 +59,7 @@ class Tally:
             self.states[row.state] += 1
             self.reasons[row.reason] += bool(row.reason)
             self.done_now += 1
+            self.scored_now += row.state == "scored"
 
     def recount(self, rows: Iterable[Row]) -> None:
         """Count anew from what the ledger holds of the files found: rows of earlier runs then show their reasons."""

@@ -9,11 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from medcnn.report.figures import INK, SMALL
 from medcnn.report.segmentation import Plane, Shown, planes_of
 from medcnn.report.segmentation_figures import CLASS_COLORS
+
+#: Planes that show both sides of the patient.
+SIDED = ("axial", "coronal")
+#: Letters of a caption that fit beside the names of the classes.
+_CAPTION = 110
 
 
 def outline_figure(
@@ -23,7 +29,7 @@ def outline_figure(
     classes: Sequence[str],
     caption: str,
 ) -> Figure:
-    """The image in gray with an outline around each class, as radiologists look at it: the patient's right on the left.
+    """The image in gray with an outline around each class, as radiologists look at it: the right (R) on the left.
 
     Args:
         image: Intensities of a volume.
@@ -42,7 +48,7 @@ def outline_figure(
     handles = [Line2D([], [], color=_color(value), label=classes[value]) for value in found]
     if handles:
         figure.legend(handles=handles, loc="lower right", ncols=len(handles), fontsize=SMALL, frameon=False)
-    text = textwrap.shorten(caption if found else f"{caption}; nothing was found", 90)
+    text = textwrap.shorten(caption if found else f"{caption}; nothing was found".lstrip("; "), _CAPTION)
     figure.text(0.006, 0.03, text, fontsize=SMALL, color=INK)
     return figure
 
@@ -67,6 +73,10 @@ def _draw(axes: Axes, plane: Plane) -> None:
             inside = np.pad((plane.prediction == value).astype(np.float32), 1)
             place = np.arange(-1, columns + 1), np.arange(-1, rows + 1)
             axes.contour(*place, inside, levels=[0.5], colors=[_color(int(value))], linewidths=1.1)
+    if plane.name in SIDED:
+        for letter, place, side in (("R", 0.02, "left"), ("L", 0.98, "right")):
+            text = axes.text(place, 0.5, letter, transform=axes.transAxes, ha=side, va="center", color="white")
+            text.set_path_effects([withStroke(linewidth=2, foreground="black")])  # to be read on white, too
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
     axes.set_axis_off()

@@ -144,7 +144,7 @@ class _Run(VolumeRun):
             sentence = f"the mask is good with probability {strip.probability:.2f} only: look at its picture"
         try:
             with writing_out():
-                self._save(one, volume, strip, "; ".join([f"probability {strip.probability:.2f}", *flags]))
+                self._save(one, volume, strip, "; ".join([*_told(strip), *flags]))
         except MedcnnError as error:
             return refused(one, Refusal("not_written", str(error)))
         uids = ("", "", "") if isinstance(one.path, Path) else (volume.study, volume.series, "")
@@ -172,3 +172,11 @@ class _Run(VolumeRun):
 
     def _path(self, one: Listed, ending: str) -> Path:
         return self.ledger.out / f"{self._case(one)}{ending}"
+
+
+def _told(strip: Strip) -> list[str]:
+    """What the picture says of a mask."""
+    told = [] if strip.ok else ["refused"]
+    told.append(f"probability that this mask is good {strip.probability:.2f}")
+    volume = strip.figures.get("volume_ml", UNMEASURED)
+    return [*told, f"volume {volume:,.0f} ml"] if volume >= 0 else told

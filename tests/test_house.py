@@ -157,7 +157,7 @@ PLANTED = [
     ("report/planted.py", "import medcnn.io", "explain and report know metrics"),
     ("tracking/planted.py", "import medcnn.data", "tracking knows explain and report"),
     ("scoring/planted.py", "import medcnn.tracking", "scoring knows io"),
-    ("data/planted_dicom.py", "import pydicom", "DICOM stays in io"),
+    ("data/planted_dicom.py", "import pydicom", "DICOM and NIfTI stay in io"),
     ("cli/planted.py", "import mlflow", "MLflow stays in tracking"),
     ("tasks/planted_parser.py", "import jsonargparse", "the reading of configurations stays in cli"),
     ("nets/planted_vision.py", "import torchvision", "no torchvision"),

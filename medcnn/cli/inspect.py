@@ -9,8 +9,8 @@ from typing import Literal
 class Inspect:
     """Say what a file or a folder is: series, geometry, photometry, what would be skipped and why.
 
-    Everything is read, pixels too, and nothing is written. No patient, date or description is shown; file names are,
-    and may tell a patient by themselves.
+    Everything is read, pixels too, and nothing is written. No patient, date or description is shown; names of files and
+    of folders are, and may tell a patient by themselves.
 
     Attributes:
         path: A file, or a folder that is searched recursively.
@@ -29,7 +29,7 @@ class Inspect:
         Raises:
             MedcnnError: If there is nothing at the path.
         """
-        from medcnn.cli.inspection import as_json, as_text
+        from medcnn.cli.inspection import as_json, as_text, pairs_in
         from medcnn.errors import MedcnnError
         from medcnn.io.contents import Refused, contents
 
@@ -38,5 +38,8 @@ class Inspect:
             raise MedcnnError(f"{self.path.name} holds no files: expected images")
         images = [one for one in told if not isinstance(one, Refused)]
         refused = [one for one in told if isinstance(one, Refused)]
-        print(as_json(images, refused) if self.format == "json" else "\n".join(as_text(images, refused)))
+        if self.format == "json":
+            print(as_json(images, refused))
+        else:
+            print("\n".join([*as_text(images, refused), *pairs_in(self.path)]))
         return 0

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
+from medcnn.errors import ManifestError
 from medcnn.io.contents import Image, Refused
 from medcnn.io.find import REASONS
 
@@ -27,6 +29,19 @@ def as_text(images: Sequence[Image], refused: Sequence[Refused]) -> list[str]:
     if not refused:
         return [*lines, "nothing would be skipped"]
     return [*lines, f"{sum(one.files for one in refused)} files would be skipped", *_reasons(refused)]
+
+
+def pairs_in(folder: Path) -> list[str]:
+    """Of a folder with images/ and labels/ how many pairs there are to learn from, in a line."""
+    if not all((folder / name).is_dir() for name in ("images", "labels")):
+        return []
+    from medcnn.data.pairs import count_pairs
+
+    try:
+        pairs, images, labels = count_pairs(folder)
+    except ManifestError as error:
+        return [f"images and labels make no pairs: {error}"]
+    return [f"pairs of image and label: {pairs}, by the names of {images} images and {labels} labels"]
 
 
 def _row(image: Image) -> list[str]:

@@ -67,6 +67,17 @@ def find_pairs(
     return _of_table(source, columns, labels or "mask", root, patient)
 
 
+def count_pairs(root: Path, images: str = "images", labels: str = "labels") -> tuple[int, int, int]:
+    """How many cases of a folder have image and label, how many have an image, and how many a label, by names alone.
+
+    Raises:
+        ManifestError: If one of the two folders holds no volume, or two files are one case.
+    """
+    label_of = _by_stem(root, labels)
+    image_of = _by_case(_by_stem(root, images), set(label_of), images)
+    return len(image_of.keys() & label_of.keys()), len(image_of), len(label_of)
+
+
 def _of_table(source: Path, images: list[str], label: str, root: Path | None, patient: str | None) -> Pairs:
     read = read_manifest(source, root=root, label=None, images=[*images, label], patient=patient, volumes=True)
     *later, labels = read.further

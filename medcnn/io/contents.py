@@ -31,7 +31,7 @@ class Image:
 
     Attributes:
         kind: ``series``, ``nifti`` or ``film``.
-        name: Pseudonym of a series, else the name of the file.
+        name: Pseudonym of a series, else the path of the file from the folder that was asked about.
         place: For a NIfTI, what its qform and sform say of each other.
         orientation: Where each index grows to, of R L A P S I; for a series its plane before it.
     """
@@ -68,17 +68,19 @@ def contents(root: Path) -> Iterator[Image | Refused]:
     Raises:
         MedcnnError: If there is nothing at ``root``.
     """
-    files = list(find_files(Path(root)))
+    root = Path(root)
+    base = root if root.is_dir() else root.parent
+    files = list(find_files(root))
     found = series_among(one for one in files if one.kind == "dicom")
     for series in found.series:
         yield _series(series)
     for path, code, sentence in found.skipped:
-        yield _film(Found(path, "dicom")) if code == "film" else Refused(path.name, code, sentence)
+        one = _film(Found(path, "dicom")) if code == "film" else Refused(path.name, code, sentence)
+        yield replace(one, name=path.relative_to(base).as_posix())
     for file in files:
-        if file.kind == "nifti":
-            yield _nifti(file.path)
-        elif file.kind != "dicom":
-            yield _film(file)
+        if file.kind != "dicom":
+            one = _nifti(file.path) if file.kind == "nifti" else _film(file)
+            yield replace(one, name=file.path.relative_to(base).as_posix())
 
 
 def _series(series: Series) -> Image | Refused:

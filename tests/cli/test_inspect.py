@@ -66,6 +66,19 @@ def test_the_text_groups_what_is_skipped_by_reason_and_tells_no_patient(
     assert "2.50 to 5.00 mm" in told
 
 
+def test_files_are_told_by_their_place_and_pairs_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("images/a_0000", "images/a_0001", "images/b", "images/c", "labels/a", "labels/b", "labels/d"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        nibabel.save(nibabel.Nifti1Image(marked(), grid()), tmp_path / f"{name}.nii.gz")
+    assert main(["inspect", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "  images/b.nii.gz " in told
+    assert "  labels/b.nii.gz " in told
+    assert "pairs of image and label: 2, by the names of 3 images and 3 labels" in told
+
+
 def test_one_file_is_enough(mixed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(mixed / "enhanced.dcm")]) == 0
     assert "4 x 5 x 6  2.5 x 0.9 x 0.7 mm" in capsys.readouterr().out

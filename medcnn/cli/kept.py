@@ -25,7 +25,11 @@ def check_kept(trainer: pl.Trainer, register: str | None) -> None:
     if register and not trainer.loggers:
         raise ConfigError("--register needs the store of runs: leave out --trainer.logger false, or --register")
     chosen = trainer.checkpoint_callback
-    if not isinstance(chosen, ModelCheckpoint) or not str(chosen.monitor).startswith("val/") or trainer.fast_dev_run:
+    if (
+        not isinstance(chosen, ModelCheckpoint)
+        or not str(chosen.monitor).startswith("val/")
+        or getattr(trainer, "fast_dev_run", False)
+    ):
         return
     if trainer.limit_val_batches == 0:
         if register:

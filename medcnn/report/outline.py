@@ -74,8 +74,8 @@ def _draw(axes: Axes, plane: Plane) -> None:
             place = np.arange(-1, columns + 1), np.arange(-1, rows + 1)
             axes.contour(*place, inside, levels=[0.5], colors=[_color(int(value))], linewidths=1.1)
     if plane.name in SIDED:
-        for letter, place, side in (("R", 0.02, "left"), ("L", 0.98, "right")):
-            text = axes.text(place, 0.5, letter, transform=axes.transAxes, ha=side, va="center", color="white")
+        for letter, at, side in (("R", 0.02, "left"), ("L", 0.98, "right")):
+            text = axes.text(at, 0.5, letter, transform=axes.transAxes, ha=side, va="center", color="white")
             text.set_path_effects([withStroke(linewidth=2, foreground="black")])  # to be read on white, too
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)

@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from medcnn.data.fingerprint import Fingerprint
     from medcnn.nets.plan import Plan
 
-#: Steps between two looks at the validation cases, as nnU-Net counts an epoch.
+#: Steps of an epoch, as nnU-Net counts one.
 _STEPS = 250
+_EPOCHS, _VALIDATED = 100, 5
 
 
 @dataclass
@@ -31,6 +32,7 @@ class PlanCohort:
         memory_gb: What a training step may take.
         width: Channels of the first stage; 16 is for training on a CPU.
         folds: Folds by patient, of which the first is validated on.
+        test_fraction: Share of the cases that is kept out of all folds for `medcnn test`.
     """
 
     source: Path
@@ -43,6 +45,7 @@ class PlanCohort:
     memory_gb: float = 8.0
     width: int = 32
     folds: int = 5
+    test_fraction: float = 0.0
 
     def __call__(self) -> int:
         """Plan, write, and say what was found."""
@@ -54,6 +57,8 @@ class PlanCohort:
             raise ConfigError("name the label values in order, the background first: --classes '[background, lesion]'")
         if self.out.exists():
             raise ConfigError(f"{self.out} is there already; name another file, or remove it")
+        if not 0 <= self.test_fraction < 1:
+            raise ConfigError(f"test_fraction is {self.test_fraction}; give a share from 0 and below 1, as 0.2")
         data = SegmentationDataModule(
             self.source, self.classes, self.images, self.labels, self.root, self.patient, batch_size=1
         )
@@ -67,6 +72,7 @@ class PlanCohort:
             raise ConfigError(str(error)) from error
         self._write(found, planned)
         print(_told(found, planned))
+        _hint()
         print(f"next       medcnn fit --config {self.out}")
         return 0
 
@@ -95,7 +101,7 @@ class PlanCohort:
             classes=self.classes,
             folds=self.folds,
             fold=0,
-            fractions=[0.0, 0.0],
+            fractions=[0.0, self.test_fraction],
             patch_size=list(planned.patch_size),
             batch_size=planned.batch_size,
             patches_per_epoch=_STEPS * planned.batch_size,
@@ -104,13 +110,22 @@ class PlanCohort:
         )
 
 
+def _hint() -> None:
+    """Say what a machine without a GPU can do."""
+    import torch
+
+    if not torch.cuda.is_available():
+        print("hint       torch finds no GPU: on a CPU plan with --width 16 or less and lower max_epochs and")
+        print("           patches_per_epoch; configs/experiment/hippocampus.yaml is an example")
+
+
 def _part(class_path: str, **init_args: Any) -> dict[str, Any]:
     return {"class_path": class_path, "init_args": init_args}
 
 
 def _trainer() -> dict[str, Any]:
-    return {"accelerator": "auto", "devices": 1, "precision": "bf16-mixed", "max_epochs": 100,
-            "check_val_every_n_epoch": 5, "num_sanity_val_steps": 0}  # fmt: skip
+    return {"accelerator": "auto", "devices": 1, "precision": "bf16-mixed", "max_epochs": _EPOCHS,
+            "check_val_every_n_epoch": _VALIDATED, "num_sanity_val_steps": 0}  # fmt: skip
 
 
 def _augment(found: "Fingerprint") -> dict[str, Any]:
@@ -150,5 +165,6 @@ def _told(found: "Fingerprint", planned: "Plan") -> str:
             f"spacing    {target} mm, {others}",
             f"patch      {patch}, {planned.batch_size} in a batch",
             f"net        stages of {widths} channels, {size}",
+            f"length     {_EPOCHS} epochs of {_STEPS} steps, validated every {_VALIDATED}",
         ]
     )

@@ -26,10 +26,16 @@ def _at(root: Path, folder: str, number: int) -> Path:
     return root / folder / f"case_{number}.nii.gz"
 
 
-def test_what_is_planned_can_be_fitted(cohort: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_planned_can_be_fitted(
+    cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.chdir(cohort)
     words = ["plan", str(cohort), "plan.yaml", "--classes", "[background, ball]", "--width", "4", "--folds", "2"]
-    assert main(words) == 0
+    assert main([*words, "--test_fraction", "0.34"]) == 0
+    said = capsys.readouterr().out
+    assert "100 epochs of 250 steps" in said
+    assert "no GPU" in said
     planned = yaml.safe_load(Path("plan.yaml").read_text())
     data, net = planned["data"]["init_args"], planned["model"]["init_args"]["net"]["init_args"]
     # Axes in the order right, front, head: 16 voxels of 1.5 mm, 24 of 1, 24 of 1.
@@ -38,6 +44,7 @@ def test_what_is_planned_can_be_fitted(cohort: Path, monkeypatch: pytest.MonkeyP
     words = ["fit", "--config", "plan.yaml", "--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1"]
     words += ["--data.init_args.patches_per_epoch", "4", "--trainer.accelerator", "cpu"]
     assert main(words) == 0
+    assert "medcnn test" in capsys.readouterr().out  # two of the six are kept for it
 
 
 def test_a_plan_that_is_there_is_not_written_over(cohort: Path, capsys: pytest.CaptureFixture[str]) -> None:

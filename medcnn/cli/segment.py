@@ -21,7 +21,8 @@ class Segment:
     OUT/<pseudonym of the series>.dcm that refers to it. OUT also receives volumes.csv (one row a volume and class:
     voxels, mm3, flags), skipped.csv (one row for every other file, with the reason), summary.json, pictures/ and the
     ledger, by which a second start segments only what is new or has changed. A volume whose preparation was doubtful,
-    such as a skull strip that failed, is segmented and carries a flag. Exit code 0: every volume was segmented; 3:
+    such as a skull strip that failed, or that is unlike those learned from (far_spacing), is segmented and carries a
+    flag. Exit code 0: every volume was segmented; 3:
     some were not; 2: a mistake that you can mend.
 
     Attributes:

@@ -46,7 +46,7 @@ def trained(source: Path, seed: int, more: list[str]) -> tuple[np.ndarray, float
         medcnn(folder, ["predict", *config, *more, "--ckpt_path", str(best), "--out", "test.csv"])
         table = pd.read_csv(folder / "test.csv")
     number = table["case"].str.rsplit("-", n=1).str[1].astype(int)
-    return table.iloc[np.argsort(number)].filter(like="probability").iloc[:, -1].to_numpy(), seconds
+    return table.iloc[np.argsort(number)].select_dtypes("number").iloc[:, -1].to_numpy(), seconds
 
 
 def interval(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:

@@ -177,7 +177,7 @@ def test_on_ctrl_c_the_tables_hold_what_was_scored(product: Product, cohort: Pat
 
 def test_two_at_once_are_refused(product: Product, cohort: Path, tmp_path: Path) -> None:
     def second(tally: Tally) -> None:
-        with pytest.raises(MedcnnError, match="another medcnn score is at work"):
+        with pytest.raises(MedcnnError, match="another run is at work"):
             score_folder(product, cohort, tmp_path / "out", FEW)
 
     assert score_folder(product, cohort, tmp_path / "out", FEW, progress=second).exit_code == 0

@@ -51,6 +51,30 @@ def states_of(tally: "Tally") -> dict[str, int]:
     return {state: tally.states[state] for state in ("scored", "skipped", "failed")}
 
 
+def volumes_told(tally: "Tally", done: str, table: str, advice: str, out: str) -> str:
+    """What a verb over volumes says at its end.
+
+    Args:
+        tally: Counts over all that was found.
+        done: What was done to those that it worked for, as ``segmented``.
+        table: Where their flags stand.
+        advice: A line about the reasons, or "".
+        out: What lies in OUT.
+    """
+    states = ", ".join(f"{count} {done if state == 'scored' else state}" for state, count in states_of(tally).items())
+    lines = [f"{tally.found} volumes and other files found: {states}"]
+    if tally.flagged:
+        lines.append(f"{tally.flagged} of them with flags, see {table}")
+    lines += [f"  {count:>7} {reason}" for reason, count in sorted(tally.reasons.items())]
+    if advice:
+        lines.append(advice)
+    if tally.done_now:
+        lines.append(f"{tally.done_now} of them now, in {tally.seconds:.1f} s")
+    else:
+        lines.append("nothing was new or had changed since the last start")
+    return "\n".join([*lines, f"OUT holds {out}"])
+
+
 def chosen_device(asked: str) -> str:
     """``cuda`` or ``cpu`` for what was asked for, which may be ``auto``.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medcnn.cli.batch import Progress, chosen_device, states_of, stop
+from medcnn.cli.batch import Progress, chosen_device, stop, volumes_told
 from medcnn.errors import MedcnnError
 from medcnn.scoring.ledger import refuse_taken
 
@@ -81,15 +81,4 @@ class Segment:
 
 
 def _report(tally: "Tally") -> str:
-    names = {"scored": "segmented"}
-    states = ", ".join(f"{count} {names.get(state, state)}" for state, count in states_of(tally).items())
-    lines = [f"{tally.found} volumes and other files found: {states}"]
-    if tally.flagged:
-        lines.append(f"{tally.flagged} of them with flags, see volumes.csv")
-    lines += [f"  {count:>7} {reason}" for reason, count in sorted(tally.reasons.items())]
-    if tally.done_now:
-        lines.append(f"{tally.done_now} of them now, in {tally.seconds:.1f} s")
-    else:
-        lines.append("nothing was new or had changed since the last start")
-    lines.append("OUT holds the masks, volumes.csv, skipped.csv and summary.json")
-    return "\n".join(lines)
+    return volumes_told(tally, "segmented", "volumes.csv", "", "the masks, volumes.csv, skipped.csv and summary.json")

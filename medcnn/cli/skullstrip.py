@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medcnn.cli.batch import Progress, states_of, stop
+from medcnn.cli.batch import Progress, stop, volumes_told
 from medcnn.errors import MedcnnError
 from medcnn.scoring.ledger import refuse_taken
 
@@ -68,17 +68,7 @@ class Skullstrip:
 
 
 def _report(tally: "Tally") -> str:
-    names = {"scored": "stripped"}
-    states = ", ".join(f"{count} {names.get(state, state)}" for state, count in states_of(tally).items())
-    lines = [f"{tally.found} volumes and other files found: {states}"]
-    if tally.flagged:
-        lines.append(f"{tally.flagged} of them with flags, see quality.csv")
-    lines += [f"  {count:>7} {reason}" for reason, count in sorted(tally.reasons.items())]
-    if tally.reasons["skullstrip_failed"]:
-        lines.append("those with skullstrip_failed have no mask: look at OUT/pictures, and --keep_doubtful writes them")
-    if tally.done_now:
-        lines.append(f"{tally.done_now} of them now, in {tally.seconds:.1f} s")
-    else:
-        lines.append("nothing was new or had changed since the last start")
-    lines.append("OUT holds the brains and masks, quality.csv, skipped.csv, summary.json and pictures")
-    return "\n".join(lines)
+    failed = "those with skullstrip_failed have no mask: look at OUT/pictures, and --keep_doubtful writes them"
+    advice = failed if tally.reasons["skullstrip_failed"] else ""
+    out = "the brains and masks, quality.csv, skipped.csv, summary.json and pictures"
+    return volumes_told(tally, "stripped", "quality.csv", advice, out)

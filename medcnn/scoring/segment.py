@@ -1,7 +1,5 @@
 """A folder of volumes to a mask, or a reason, for every one of them."""
 
-import hashlib
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +16,10 @@ from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Reader, Refusal, image_shape
 from medcnn.scoring.run import cores
 from medcnn.scoring.segment_tables import Figures, case_of, write_volumes
-from medcnn.scoring.source import Listed, checked_root, list_volumes, read_listed
+from medcnn.scoring.source import Listed, read_listed
 from medcnn.scoring.tally import Tally
 from medcnn.scoring.volume_case import PreparedVolume, doubts, on_device, prepare_volume
-from medcnn.scoring.volume_run import Progress, VolumeRun, first_line, refused
+from medcnn.scoring.volume_run import Progress, VolumeRun, first_line, go_over, refused
 from medcnn.scoring.workers import Setup
 from medcnn.transforms.home import labels_at_home
 
@@ -79,21 +77,11 @@ def segment_folder(
     """
     started = time.perf_counter()
     segmenter = Segmenter(product, options.device)
-    root = checked_root(source, out)
-    origin = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()
-    with Ledger(out, {"model": product.digest, "source": origin}) as ledger:
-        found = list(list_volumes(source, root, out))
-        if not found:
-            raise MedcnnError("SOURCE holds no files: give a folder of volumes, or one volume")
-        run = _Run(segmenter, ledger, options, progress, started)
-        try:
-            run.go(run.plan(found), read, options.workers)
-        finally:
-            # Also on Ctrl-C: what was segmented so far then stands in the table.
-            run.recount(found)
-            with writing_out():
-                write_volumes(ledger, product, run.tally)
-    return run.tally
+    return go_over(
+        lambda ledger: _Run(segmenter, ledger, options, progress, started),
+        lambda run: write_volumes(run.ledger, product, run.tally),
+        source, out, product.digest, read, options.workers,
+    )  # fmt: skip
 
 
 class Segmenter:

@@ -1,7 +1,5 @@
 """A folder of heads to brains: a mask and a stripped volume for each, or a reason why it cannot be trusted."""
 
-import hashlib
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +17,10 @@ from medcnn.scoring.draw import PICTURES, Draw
 from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Reader, Refusal
 from medcnn.scoring.segment_tables import case_of
-from medcnn.scoring.source import Listed, checked_root, list_volumes, read_listed
+from medcnn.scoring.source import Listed, read_listed
 from medcnn.scoring.strip_tables import UNMEASURED, write_strips
 from medcnn.scoring.tally import Tally
-from medcnn.scoring.volume_run import Progress, VolumeRun, refused
+from medcnn.scoring.volume_run import Progress, VolumeRun, go_over, refused
 from medcnn.scoring.workers import Setup
 from medcnn.transforms.brain import FAILED, Strip, strip_skull
 from medcnn.transforms.strip_quality import FIGURES
@@ -85,21 +83,11 @@ def strip_folder(
         MedcnnError: For a source or an OUT that cannot be used.
     """
     started = time.perf_counter()
-    root = checked_root(source, out)
-    origin = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()
-    with Ledger(out, {"model": METHOD, "source": origin}) as ledger:
-        found = list(list_volumes(source, root, out))
-        if not found:
-            raise MedcnnError("SOURCE holds no files: give a folder of volumes, or one volume")
-        run = _Run(ledger, options, progress, started)
-        try:
-            run.go(run.plan(found), read, options.workers)
-        finally:
-            # Also on Ctrl-C: what was stripped so far then stands in the table.
-            run.recount(found)
-            with writing_out():
-                write_strips(ledger, run.tally, METHOD)
-    return run.tally
+    return go_over(
+        lambda ledger: _Run(ledger, options, progress, started),
+        lambda run: write_strips(run.ledger, run.tally, METHOD),
+        source, out, METHOD, read, options.workers,
+    )  # fmt: skip
 
 
 def strip_volume(item: Any, read: Reader, transforms: Sequence[Any]) -> Stripped | Refusal:

@@ -1,5 +1,6 @@
 """One pass over a folder of volumes: what is new is read in workers, answered here, and kept in a ledger."""
 
+import hashlib
 import os
 import time
 from abc import abstractmethod
@@ -7,11 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from medcnn.errors import MedcnnError
 from medcnn.scoring.findings import shown
-from medcnn.scoring.ledger import Ledger, Row
+from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Reader, Refusal
 from medcnn.scoring.reasons import state_of
-from medcnn.scoring.source import Listed
+from medcnn.scoring.source import Listed, checked_root, list_volumes
 from medcnn.scoring.tally import Tally
 from medcnn.scoring.workers import Setup, Workers
 
@@ -88,6 +90,48 @@ class VolumeRun:
         self.tally.seconds = time.perf_counter() - self.started
         stamps = {one.name: one.stamp for one in found}
         self.tally.recount(row for row in self.ledger.rows() if stamps.get(row.name) == row.stamp)
+
+
+def go_over(
+    run_with: Callable[[Ledger], VolumeRun],
+    conclude: Callable[[VolumeRun], None],
+    source: Path,
+    out: Path,
+    model: str,
+    read: Reader,
+    workers: int,
+) -> Tally:
+    """One pass over ``source`` into ``out``.
+
+    Args:
+        run_with: The run on a ledger.
+        conclude: Writes its tables; also called when a person stops the run.
+        source: A folder, searched recursively, or one file.
+        out: Where the files go; where it lies under ``source`` it is not searched.
+        model: What the rows are made by: another one starts anew.
+        read: Reads a volume from what the source lists.
+        workers: Processes that read.
+
+    Returns:
+        Counts over all that was found.
+
+    Raises:
+        MedcnnError: For a source or an OUT that cannot be used.
+    """
+    root = checked_root(source, out)
+    origin = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()
+    with Ledger(out, {"model": model, "source": origin}) as ledger:
+        found = list(list_volumes(source, root, out))
+        if not found:
+            raise MedcnnError("SOURCE holds no files: give a folder of volumes, or one volume")
+        run = run_with(ledger)
+        try:
+            run.go(run.plan(found), read, workers)
+        finally:
+            run.recount(found)
+            with writing_out():
+                conclude(run)
+    return run.tally
 
 
 def refused(one: Listed, refusal: Refusal, state: str = "failed") -> Row:

@@ -40,3 +40,7 @@ class CheckpointError(MedcnnError):
 
 class TrackingError(MedcnnError):
     """A run, a model or a store that MLflow does not have or does not answer for."""
+
+
+class ReportError(MedcnnError):
+    """A table of predictions that cannot be judged as it stands, or two runs that cannot be compared."""

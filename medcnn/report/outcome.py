@@ -1,7 +1,8 @@
 """An evaluation as a table of cases, and the curves and counts that are drawn from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -20,15 +21,21 @@ class Finding(NamedTuple):
 
     Attributes:
         name: The class.
-        scores: Its probability ``(n,)``.
-        positive: Whether the case has it ``(n,)``.
+        scores: Its probability ``(m,)``.
+        positive: Whether the case has it ``(m,)``.
         threshold: Least probability that calls it; NaN where there is none.
+        called: What was called ``(m,)``; None where nothing says at which probability to call.
+        patients: A number for the patient of each case ``(m,)``; None where every case is its own patient.
+        rows: Which rows of the outcome these cases are ``(m,)``; None where there is no outcome behind them.
     """
 
     name: str
     scores: Array
     positive: NDArray[np.bool_]
     threshold: float
+    called: NDArray[np.bool_] | None = None
+    patients: NDArray[np.int64] | None = None
+    rows: NDArray[np.int64] | None = None
 
 
 class Curve(NamedTuple):
@@ -67,6 +74,10 @@ class Outcome:
         classes: Names, K of them.
         multilabel: Whether several findings may stand together.
         thresholds: Class to the least probability that calls it.
+        patients: Pseudonyms, one a case; None where they are not told.
+        logits: What the net gave before any temperature ``(n, K)``; None where it was not kept.
+        groups: Subgroup columns, one row a case; None where there are none.
+        split: ``test``, or ``val`` for cases that also chose the model.
     """
 
     cases: Sequence[str]
@@ -76,46 +87,105 @@ class Outcome:
     classes: Sequence[str]
     multilabel: bool = False
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    patients: Sequence[str] | None = None
+    logits: Array | None = None
+    groups: pd.DataFrame | None = None
+    split: str = "test"
+
+    @cached_property
+    def owners(self) -> NDArray[np.int64] | None:
+        """A number for the patient of each case ``(n,)``: found once, for every figure wants it."""
+        if self.patients is None:
+            return None
+        return pd.factorize(np.asarray(self.patients, dtype=object))[0].astype(np.int64)
+
+    @cached_property
+    def called(self) -> NDArray[np.bool_]:
+        """Whether each case is called each class ``(n, K)``."""
+        place, distinct = pd.factorize(np.asarray(self.calls, dtype=object))
+        parts = [call.split(";") if self.multilabel else [call] for call in distinct]
+        of_distinct = np.array([[name in part for name in self.classes] for part in parts], dtype=bool)
+        return of_distinct.reshape(-1, len(self.classes))[place]
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether the truth of each class is known for each case ``(n, K)``."""
+        labels = np.asarray(self.labels)
+        if self.multilabel:
+            return ~np.isnan(labels).reshape(-1, len(self.classes))
+        return np.repeat((labels >= 0)[:, None], len(self.classes), axis=1)
+
+    @cached_property
+    def truth(self) -> NDArray[np.bool_]:
+        """Whether each case has each class ``(n, K)``; False where it is not known."""
+        labels = np.asarray(self.labels)
+        if self.multilabel:
+            return labels.reshape(-1, len(self.classes)) > 0.5
+        return labels[:, None] == np.arange(len(self.classes))
+
+    @property
+    def binary(self) -> bool:
+        """Whether there is one question only: of two classes the second."""
+        return len(self.classes) == 2 and not self.multilabel
 
     def findings(self) -> list[Finding]:
         """The questions: every finding; of two classes the second; of more, each against the rest."""
-        binary = len(self.classes) == 2 and not self.multilabel
-        return [self._finding(k) for k in range(1 if binary else 0, len(self.classes))]
+        return [self._finding(k) for k in range(1 if self.binary else 0, len(self.classes))]
 
     def _finding(self, k: int) -> Finding:
-        truth = self.labels[:, k] if self.multilabel else self.labels
-        known = ~np.isnan(truth) if self.multilabel else truth >= 0
-        positive = truth[known] > 0.5 if self.multilabel else truth[known] == k
-        threshold = self.thresholds.get(self.classes[k], float("nan"))
-        return Finding(self.classes[k], self.probabilities[known, k], positive, threshold)
+        rows = np.flatnonzero(self.known[:, k])
+        name = self.classes[k]
+        threshold = self.thresholds.get(name, float("nan"))
+        # Of more than two classes the most probable is called, whatever the threshold.
+        ranked = not self.multilabel and not self.binary
+        called = self.called[rows, k] if ranked or np.isfinite(threshold) else None
+        owners = None if self.owners is None else self.owners[rows]
+        return Finding(name, self.probabilities[rows, k], self.truth[rows, k], threshold, called, owners, rows)
+
+    def take(self, rows: NDArray[np.int64]) -> "Outcome":
+        """The same of some of its cases, in the order of ``rows``."""
+        return replace(
+            self,
+            cases=_chosen(self.cases, rows),
+            probabilities=self.probabilities[rows],
+            labels=self.labels[rows],
+            calls=_chosen(self.calls, rows),
+            patients=None if self.patients is None else _chosen(self.patients, rows),
+            logits=None if self.logits is None else self.logits[rows],
+            groups=None if self.groups is None else self.groups.iloc[rows].reset_index(drop=True),
+        )
 
     def table(self) -> pd.DataFrame:
-        """One row a case: pseudonym, truth, probabilities, call."""
+        """One row a case: pseudonyms, truth, logits, probabilities, call, subgroups.
+
+        ``medcnn.report.outcome_table`` reads it back.
+        """
         columns: dict[str, object] = {"case": list(self.cases)}
+        if self.patients is not None:
+            columns["patient"] = list(self.patients)
         if self.multilabel:
             columns |= {f"label/{name}": self.labels[:, k] for k, name in enumerate(self.classes)}
         else:
-            columns["label"] = [self.classes[k] if k >= 0 else UNKNOWN for k in self.labels]
-        columns |= {f"probability/{name}": self.probabilities[:, k].round(6) for k, name in enumerate(self.classes)}
-        return pd.DataFrame(columns | {"call": list(self.calls)})
+            columns["label"] = np.array([*self.classes, UNKNOWN], dtype=object)[np.asarray(self.labels, dtype=int)]
+        if self.logits is not None:
+            columns |= {f"logit/{name}": self.logits[:, k] for k, name in enumerate(self.classes)}
+        # Fewer digits would make ties of confident cases, and another area under the curve than the run's.
+        columns |= {f"probability/{name}": self.probabilities[:, k].round(12) for k, name in enumerate(self.classes)}
+        columns["call"] = list(self.calls)
+        if self.groups is not None:
+            columns |= {f"group/{name}": self.groups[name].to_numpy() for name in self.groups}
+        return pd.DataFrame(columns)
 
     def confusion(self) -> pd.DataFrame:
         """Cases by truth (rows) and call (columns); with several findings one row each, and the four ways it can go."""
+        names = list(self.classes)
         if self.multilabel:
-            rows = [self._four_ways(k) for k in range(len(self.classes))]
-            return pd.DataFrame(
-                rows, index=list(self.classes), columns=["found", "missed", "false alarm", "rightly not"]
-            )
-        counts = pd.DataFrame(0, index=list(self.classes), columns=list(self.classes))
-        for label, call in zip(self.labels, self.calls, strict=True):
-            if label >= 0:
-                counts.loc[self.classes[label], call] += 1
-        return counts
-
-    def _four_ways(self, k: int) -> list[int]:
-        truth = self.labels[:, k]
-        called = np.array([self.classes[k] in call.split(";") for call in self.calls])
-        return [int((called == c)[truth == t].sum()) for t, c in ((1, True), (1, False), (0, True), (0, False))]
+            true, false = self.truth & self.known, ~self.truth & self.known
+            cells = [(true & self.called), (true & ~self.called), (false & self.called), (false & ~self.called)]
+            counts = np.stack([cell.sum(axis=0) for cell in cells], axis=1)
+            return pd.DataFrame(counts, index=names, columns=["found", "missed", "false alarm", "rightly not"])
+        counts = (self.truth & self.known).T.astype(np.int64) @ self.called.astype(np.int64)
+        return pd.DataFrame(counts, index=names, columns=names)
 
 
 def roc_of(finding: Finding) -> Curve:
@@ -155,34 +225,32 @@ def most_confident(outcome: Outcome, n: int, right: bool) -> list[int]:
     by its surest present one when right.
     """
     truth = _belief_in_truth(outcome)
-    wrong = _called_wrongly(outcome)
+    wrong = called_wrongly(outcome)
     rows = np.flatnonzero(~np.isnan(truth) & (~wrong if right else wrong))
     order = np.argsort(-truth[rows] if right else truth[rows], kind="stable")
     return [int(row) for row in rows[order][:n]]
 
 
+def called_wrongly(outcome: Outcome) -> NDArray[np.bool_]:
+    """Whether anything that is known of a case was called otherwise ``(n,)``."""
+    return ((outcome.called != outcome.truth) & outcome.known).any(axis=1)
+
+
 def _belief_in_truth(outcome: Outcome) -> Array:
     """The probability given to what is true ``(n,)``; NaN where that is not known."""
-    shares, labels = outcome.probabilities, outcome.labels
+    shares, known, true = outcome.probabilities, outcome.known, outcome.truth
     if not outcome.multilabel:
-        belief = shares[np.arange(len(shares)), np.maximum(labels, 0).astype(int)]
-        return np.where(labels >= 0, belief, np.nan)
-    belief = np.where(labels > 0.5, shares, 1 - shares)
-    wrong = _called_wrongly(outcome)
+        return np.where(known.any(axis=1), (shares * true).sum(axis=1), np.nan)
+    belief = np.where(true, shares, 1 - shares)
     # Of findings that are rightly absent there are always some: only what is present makes a right case worth a look.
-    worst = np.where(np.isnan(labels), np.inf, belief).min(axis=1)
-    surest = np.where(labels > 0.5, belief, -np.inf).max(axis=1)
-    chosen = np.where(wrong, worst, surest)
+    worst = np.where(known, belief, np.inf).min(axis=1)
+    surest = np.where(true, belief, -np.inf).max(axis=1)
+    chosen = np.where(called_wrongly(outcome), worst, surest)
     return np.where(np.isfinite(chosen), chosen, np.nan)
 
 
-def _called_wrongly(outcome: Outcome) -> NDArray[np.bool_]:
-    if not outcome.multilabel:
-        true = [outcome.classes[k] if k >= 0 else call for k, call in zip(outcome.labels, outcome.calls, strict=True)]
-        return np.array([a != b for a, b in zip(true, outcome.calls, strict=True)], dtype=bool)
-    called = np.array([[name in call.split(";") for name in outcome.classes] for call in outcome.calls], dtype=bool)
-    differs = called.reshape(outcome.labels.shape) != (outcome.labels > 0.5)
-    return (differs & ~np.isnan(outcome.labels)).any(axis=1)
+def _chosen(names: Sequence[str], rows: NDArray[np.int64]) -> list[str]:
+    return np.asarray(names, dtype=object)[rows].tolist()
 
 
 def _sides(finding: Finding) -> tuple[int, int]:

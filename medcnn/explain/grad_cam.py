@@ -82,7 +82,7 @@ def grad_cam(net: nn.Module, layer: nn.Module, image: Tensor, index: Tensor) -> 
         # A copy goes on: the next layer may write into it, as an in-place ReLU does.
         return outputs[0].clone()
 
-    with _undisturbed(net) as stack:
+    with undisturbed(net) as stack:
         hook = layer.register_forward_hook(cut)
         stack.callback(hook.remove)
         logits = net(_plain(image))
@@ -117,7 +117,7 @@ def _trace(net: nn.Module, image: Tensor) -> _Trace:
         if isinstance(output, Tensor) and output.ndim == image.ndim and output[0, 0].numel() > 1:
             spatial[:] = [(module, output)]  # the last one alone is kept, so that memory is as in any forward pass
 
-    with _undisturbed(net) as stack:
+    with undisturbed(net) as stack:
         for module in net.modules():
             if module is not net:
                 stack.callback(module.register_forward_hook(watch).remove)
@@ -164,7 +164,7 @@ def _to_unit_range(maps: Tensor) -> Tensor:
 
 
 @contextmanager
-def _undisturbed(net: nn.Module) -> Iterator[ExitStack]:
+def undisturbed(net: nn.Module) -> Iterator[ExitStack]:
     """Evaluation mode without gradients for a while, also within inference mode; then every module as it was.
 
     Batch normalization in training mode would take the images into its statistics.

@@ -1,0 +1,83 @@
+"""What several cases of one patient do to an interval: patients are drawn from a population, not their cases."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Array = NDArray[np.float64]
+
+
+class Owners(NamedTuple):
+    """Whose each case is.
+
+    Attributes:
+        number: Number of its patient, from 0, for each case, int64 ``(n,)``.
+        patients: How many there are.
+    """
+
+    number: NDArray[np.int64]
+    patients: int
+
+    @property
+    def several(self) -> bool:
+        """Whether a patient has more than one case."""
+        return self.patients < len(self.number)
+
+    def sums(self, values: NDArray[np.bool_] | Array) -> Array:
+        """The sum of ``values`` ``(n,)`` over the cases of each patient, ``(patients,)``."""
+        return np.bincount(self.number, weights=values, minlength=self.patients).astype(np.float64, copy=False)
+
+    def having(self, some: NDArray[np.bool_]) -> int:
+        """How many patients have a case among ``some`` ``(n,)``."""
+        if not self.several:
+            return int(np.count_nonzero(some))
+        return int(np.count_nonzero(np.bincount(self.number[some], minlength=self.patients)))
+
+    def among(self, some: NDArray[np.bool_]) -> "Owners":
+        """The owners of some cases alone, numbered anew."""
+        if not self.several:
+            return owners(None, int(np.count_nonzero(some)))
+        left, number = np.unique(self.number[some], return_inverse=True)
+        return Owners(number, len(left))
+
+
+def owners(patients: Sequence[object] | None, cases: int) -> Owners:
+    """Number the patients as they come.
+
+    Args:
+        patients: Whose each case is ``(n,)``; None: every case is its own patient. Cases without a name (None, NaN)
+            count as one patient, which can only widen an interval.
+        cases: n.
+
+    Raises:
+        ValueError: If there is not one patient a case.
+    """
+    if patients is None:
+        return Owners(np.arange(cases), cases)
+    if len(patients) != cases:
+        raise ValueError(f"{cases} cases and {len(patients)} patients: give one patient for each case")
+    numbers: dict[object, int] = {}
+    # NaN alone differs from itself.
+    named = (name if name == name else None for name in patients)
+    number = np.fromiter((numbers.setdefault(name, len(numbers)) for name in named), np.int64, cases)
+    return Owners(number, len(numbers))
+
+
+def quantile(level: float, freedom: float = np.inf) -> float:
+    """Standard errors to either side: Student's t, which is the normal one where ``freedom`` is infinite.
+
+    Raises:
+        ValueError: A level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"the level of the interval is {level}; give a share between 0 and 1, like 0.95")
+    return float(stats.t.ppf((1 + level) / 2, freedom))
+
+
+def freedom_of_sum(variances: Array, patients: Array) -> float:
+    """Welch's degrees of freedom for a sum of variances, each estimated from so many patients."""
+    weighed = variances**2 / (patients - 1)
+    return float(variances.sum() ** 2 / weighed.sum()) if weighed.sum() else float(np.min(patients) - 1)

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--disable-sync",
     # Even what slips past the emulated cut finds no host.
     "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe",
+    "--hide-scrollbars",  # a bar would take 15 of the pixels that were asked for
 )  # fmt: skip
 
 
@@ -127,18 +129,16 @@ class DevTools:
 def _browser() -> Iterator[DevTools]:
     program = find_chromium()
     assert program is not None, MISSING
-    # The browser reads at 3 and writes at 4; ours are moved out of the way so that none overwrites another.
+    # The browser reads at 3 and writes at 4: a process in between moves our ends there, where nothing else is open.
     ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for pair in (os.pipe(), os.pipe()) for end in _closing(pair)]
     their_reading, our_writing, our_reading, their_writing = ends
 
-    def place() -> None:
-        os.dup2(their_reading, 3)
-        os.dup2(their_writing, 4)
-
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        words = [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        move = f"import os, sys; os.dup2({their_reading}, 3); os.dup2({their_writing}, 4); "
+        words = [sys.executable, "-c", move + "os.execv(sys.argv[1], sys.argv[1:])", program, *FLAGS]
         process = subprocess.Popen(
-            words, preexec_fn=place, pass_fds=(3, 4), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [*words, f"--user-data-dir={profile}", "about:blank"],
+            pass_fds=(their_reading, their_writing), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=os.environ | {"HOME": profile},
         )  # fmt: skip
         os.close(their_reading)

@@ -1,0 +1,93 @@
+"""A table as the page shows it: its first rows in words, and a note for every figure that wants one."""
+
+import string
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pandas as pd
+
+from medcnn.metrics.estimate import Estimate
+from medcnn.report import wording
+from medcnn.report.page_files import with_index
+
+
+class Cell(NamedTuple):
+    """What stands in one place of a table.
+
+    Attributes:
+        text: As it reads.
+        known: False where there is nothing to tell.
+        interval: ``0.874 to 0.941``, which may go to a line of its own; "" for none.
+        mark: Letter of the note that explains it; "" for none.
+    """
+
+    text: str
+    known: bool
+    interval: str = ""
+    mark: str = ""
+
+
+class Column(NamedTuple):
+    """A column's name, and whether it holds figures, which stand at the right."""
+
+    name: str
+    figures: bool
+
+
+class Grid(NamedTuple):
+    """The rows of a table that a page shows.
+
+    Attributes:
+        columns: From left to right.
+        rows: As many cells each as there are columns.
+        total: Rows of the whole table.
+        notes: Letter to what it says.
+        named: Whether the first column names the rows.
+    """
+
+    columns: list[Column]
+    rows: list[list[Cell]]
+    total: int
+    notes: dict[str, str]
+    named: bool
+
+
+def grid(frame: pd.DataFrame, shown: int) -> Grid:
+    """The first ``shown`` rows of a table; no other row is looked at.
+
+    Reasons that estimates give become notes: each once, under a letter.
+    """
+    top = with_index(frame.head(max(shown, 0)))
+    reasons: dict[str, str] = {}
+    columns, cells = [], []
+    for place, name in enumerate(top.columns):
+        values = top.iloc[:, place].tolist()
+        style = wording.column_style(str(name), values)
+        columns.append(Column(wording.text(name), _holds_figures(values, top.iloc[:, place])))
+        cells.append([_cell(value, style, reasons) for value in values])
+    rows = [list(row) for row in zip(*cells, strict=True)]
+    notes = {letter: wording.text(reason) for reason, letter in reasons.items()}
+    named = bool(columns) and not columns[0].figures
+    return Grid(columns, rows, len(frame), notes, named)
+
+
+def _cell(value: object, style: Callable[[float], str], reasons: dict[str, str]) -> Cell:
+    if not isinstance(value, Estimate):
+        return Cell(wording.cell(value, style), wording.is_known(value))
+    mark = reasons.setdefault(value.reason, _letter(len(reasons))) if value.reason else ""
+    return Cell(wording.share(value.value), wording.is_known(value), wording.interval(value), mark)
+
+
+def _letter(number: int) -> str:
+    more, place = divmod(number, 26)
+    return (_letter(more - 1) if more else "") + string.ascii_lowercase[place]
+
+
+def _holds_figures(values: list[object], column: pd.Series) -> bool:
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return False
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return True
+    known = [value for value in values if wording.is_known(value)]
+    figures = any(isinstance(value, Estimate) for value in values) or bool(known)
+    return figures and all(isinstance(value, Estimate | int | float) and not isinstance(value, bool) for value in known)

@@ -14,32 +14,39 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from medcnn.report.canvas import (
+    FAINT,
+    INK,
+    SMALL,
+    TEXT,
+    TITLE,
+    colors,
+    name_axes,
+    note,
+    plain_figure,
+    square_figure,
+)  # fmt: skip
 from medcnn.report.outcome import Curve
-
-# Okabe and Ito's palette, which readers with any color vision tell apart; its yellow is too light for a line.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-INK, FAINT = "#222222", "#B8B8B8"
-SMALL, TEXT, TITLE = 9, 10.5, 12.5
 
 
 def roc_figure(curves: Sequence[Curve], title: str = "ROC") -> Figure:
     """Sensitivity over 1 - specificity, the area of each curve, and where the stored threshold lies."""
-    figure, axes = _square(title)
+    figure, axes = square_figure(title)
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=(0, (4, 3)), linewidth=1)
     _draw_curves(axes, curves, "AUROC", "default")
-    _name_axes(axes, "1 - specificity", "sensitivity")
+    name_axes(axes, "1 - specificity", "sensitivity")
     axes.legend(loc="lower right", fontsize=SMALL, frameon=False)
     return _captioned(figure, curves)
 
 
 def precision_recall_figure(curves: Sequence[Curve], title: str = "Precision and recall") -> Figure:
     """Positive predictive value over sensitivity, with the prevalence that chance would give."""
-    figure, axes = _square(title)
-    for curve, color in zip(curves, _colors(len(curves)), strict=True):
+    figure, axes = square_figure(title)
+    for curve, color in zip(curves, colors(len(curves)), strict=True):
         prevalence = curve.positives / max(curve.positives + curve.negatives, 1)
         axes.axhline(prevalence, color=color, linestyle=(0, (4, 3)), linewidth=1, alpha=0.5)
     _draw_curves(axes, curves, "AP", "steps-pre")
-    _name_axes(axes, "sensitivity (recall)", "positive predictive value (precision)")
+    name_axes(axes, "sensitivity (recall)", "positive predictive value (precision)")
     axes.legend(loc="best", fontsize=SMALL, frameon=False)
     return _captioned(figure, curves)
 
@@ -51,7 +58,7 @@ def confusion_figure(
     values = counts.to_numpy()
     shares = values / np.maximum(values.sum(axis=1, keepdims=True), 1)
     size = 1.6 + 1.0 * max(values.shape)
-    figure, axes = _figure(size + 1.2, 1.4 + 0.85 * values.shape[0] + 0.6, title)
+    figure, axes = plain_figure(size + 1.2, 1.4 + 0.85 * values.shape[0] + 0.6, title)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, place), count in np.ndenumerate(values):
         ink = "white" if shares[row, place] > 0.55 else INK
@@ -61,8 +68,8 @@ def confusion_figure(
     axes.set_yticks(range(values.shape[0]), [_wrapped(name) for name in counts.index], fontsize=SMALL)
     axes.tick_params(length=0)
     axes.grid(visible=False)
-    _name_axes(axes, column or "called", "true")
-    return _note(figure, f"n = {int(values.sum()):,}; percentages of the row")
+    name_axes(axes, column or "called", "true")
+    return note(figure, f"n = {int(values.sum()):,}; percentages of the row")
 
 
 def reliability_figure(bins: dict[str, pd.DataFrame], title: str = "Calibration") -> Figure:
@@ -71,16 +78,16 @@ def reliability_figure(bins: dict[str, pd.DataFrame], title: str = "Calibration"
     Args:
         bins: Class to a table with columns ``probability``, ``share`` and ``cases``.
     """
-    figure, axes = _square(title)
+    figure, axes = square_figure(title)
     axes.plot([0, 1], [0, 1], color=FAINT, linestyle=(0, (4, 3)), linewidth=1)
-    for (name, table), color in zip(bins.items(), _colors(len(bins)), strict=True):
+    for (name, table), color in zip(bins.items(), colors(len(bins)), strict=True):
         axes.plot(table["probability"], table["share"], color=color, linewidth=1.4, label=name)
         area = 12 + 240 * table["cases"] / max(int(table["cases"].sum()), 1)
         axes.scatter(table["probability"], table["share"], s=area, color=color, edgecolor="white", zorder=3)
-    _name_axes(axes, "calibrated probability", "share that has it")
+    name_axes(axes, "calibrated probability", "share that has it")
     axes.legend(loc="upper left", fontsize=SMALL, frameon=False)
     cases = max((int(table["cases"].sum()) for table in bins.values()), default=0)
-    return _note(figure, f"n = {cases:,}; the dashed line is perfect calibration")
+    return note(figure, f"n = {cases:,}; the dashed line is perfect calibration")
 
 
 def cam_grid_figure(
@@ -151,7 +158,7 @@ def _heat(relevance: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _draw_curves(axes: Axes, curves: Sequence[Curve], measure: str, style: str) -> None:
-    for curve, color in zip(curves, _colors(len(curves)), strict=True):
+    for curve, color in zip(curves, colors(len(curves)), strict=True):
         area = "undefined: one side is missing" if np.isnan(curve.area) else f"{curve.area:.3f}"
         label = f"{curve.name}: {measure} {area} ({curve.positives:,} of {curve.positives + curve.negatives:,})"
         axes.plot(curve.x, curve.y, color=color, linewidth=1.8, drawstyle=style, label=label, clip_on=False)
@@ -162,41 +169,7 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], measure: str, style: str) 
 def _captioned(figure: Figure, curves: Sequence[Curve]) -> Figure:
     cases = max((curve.positives + curve.negatives for curve in curves), default=0)
     point = "; the dot is the stored threshold" if any(curve.point for curve in curves) else ""
-    return _note(figure, f"n = {cases:,}{point}")
-
-
-def _square(title: str) -> tuple[Figure, Axes]:
-    figure, axes = _figure(5.6, 5.6, title)
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.02)
-    return figure, axes
-
-
-def _figure(width: float, height: float, title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), dpi=110, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set_title(title, fontsize=TITLE, color=INK, loc="left", pad=10, weight="bold")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(FAINT)
-    axes.grid(visible=True, color="#ECECEC", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=INK, labelsize=SMALL, color=FAINT)
-    return figure, axes
-
-
-def _name_axes(axes: Axes, x: str, y: str) -> None:
-    axes.set_xlabel(x, fontsize=TEXT, color=INK)
-    axes.set_ylabel(y, fontsize=TEXT, color=INK)
-
-
-def _note(figure: Figure, text: str) -> Figure:
-    figure.supxlabel(text, fontsize=SMALL, color="#555555", x=0.02, ha="left")
-    return figure
-
-
-def _colors(n: int) -> list[str]:
-    return [COLORS[k % len(COLORS)] for k in range(n)]
+    return note(figure, f"n = {cases:,}{point}")
 
 
 def _wrapped(name: object) -> str:

@@ -1,7 +1,6 @@
 """The files of a report: a CSV for every table, a PNG for every picture, and how a folder of them is written."""
 
 import io
-import os
 import re
 import tempfile
 from collections import Counter
@@ -62,8 +61,8 @@ def with_index(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     if len(frame) and frame.index.nlevels == 1 and frame.index.name is None and frame.index.dtype.kind in "iu":
         return frame.reset_index(drop=True)  # rows that were chosen out of a longer table
-    named = [name if name is not None else "" for name in frame.index.names]
-    return frame.rename_axis(index=named).reset_index(names=named, allow_duplicates=True)
+    named = [str(name) if name is not None else "" for name in frame.index.names]
+    return frame.reset_index(names=named, allow_duplicates=True)
 
 
 def csv_of(frame: pd.DataFrame) -> str:
@@ -72,7 +71,7 @@ def csv_of(frame: pd.DataFrame) -> str:
     spread = with_index(frame)
     for place, name in enumerate(spread.columns):
         values = spread.iloc[:, place]
-        columns += _columns(_guarded(str(name)), values)
+        columns += _columns(str(_guarded(str(name))), values)
     table = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=spread.index)
     return table.to_csv(index=False, lineterminator="\n")
 
@@ -90,7 +89,7 @@ def put(texts: Mapping[str, str | bytes], folder: Path) -> None:
         for number, name in enumerate(texts):
             place = folder / name
             place.parent.mkdir(exist_ok=True)
-            os.replace(Path(draft) / str(number), place)
+            (Path(draft) / str(number)).replace(place)
 
 
 _ITEM = ("number", "topic", "asks", "answer")

@@ -56,7 +56,7 @@ def is_known(value: object) -> bool:
     """Whether a cell holds something: no None, NaN, NaT."""
     if isinstance(value, Estimate):
         return not math.isnan(value.value)
-    return value is not None and value is not pd.NA and value is not pd.NaT and value == value  # noqa: PLR0124
+    return value is not None and value is not pd.NA and value is not pd.NaT and value == value
 
 
 def column_style(name: str, values: Sequence[object]) -> Callable[[float], str]:
@@ -66,7 +66,7 @@ def column_style(name: str, values: Sequence[object]) -> Callable[[float], str]:
     """
     if _P_VALUE.search(name):
         return p_value
-    numbers = [value for value in values if isinstance(value, Real) and not isinstance(value, bool)]
+    numbers = [value for value in values if isinstance(value, Real) and value not in (True, False)]
     if all(isinstance(value, Integral) for value in numbers):
         return count
     finite = [float(value) for value in numbers if math.isfinite(value)]

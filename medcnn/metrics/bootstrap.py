@@ -11,8 +11,8 @@ from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.ranking import auroc, average_precision
 
 Array = NDArray[np.float64]
-# Weights of one chunk: 32 MB. A chunk that fits the cache would be faster still, but not by much.
-CHUNK_NUMBERS = 4_000_000
+# Weights of one chunk: 2 MB stay in the cache, which is twice as fast as 32.
+CHUNK_NUMBERS = 250_000
 
 
 def bootstrap_mean(

@@ -114,6 +114,29 @@ def compare_auroc(
     return Comparison(*alone, about._replace(value=apart.auroc, low=low, high=high), p)
 
 
+def auroc_covariance(models: Array, positive: NDArray[np.bool_], patients: Sequence[object] | None = None) -> Array:
+    """Variances and covariances of the AUROCs of several models on the same cases, after DeLong and Obuchowski.
+
+    Args:
+        models: Finite scores of each model ``(k, n)``.
+        positive: Whether the case has the finding ``(n,)``.
+        patients: Whose each case is ``(n,)``; None: every case is its own patient.
+
+    Returns:
+        ``(k, k)``; NaN where a class has fewer than two patients.
+
+    Raises:
+        ValueError: Shapes that do not fit.
+    """
+    models, of = np.asarray(models, dtype=np.float64), owners(patients, len(positive))
+    for scores in models:
+        checked(scores, positive, None)
+    if too_few(positive, of):
+        return np.full((len(models), len(models)), np.nan)
+    alone, joint = _sides(np.stack([_shares(scores, positive, of).of_patient for scores in models]), positive, of)
+    return alone.sum(axis=0) + joint
+
+
 def checked(
     scores: Array, positive: NDArray[np.bool_], patients: Sequence[object] | None
 ) -> tuple[Array, NDArray[np.bool_], Owners]:
@@ -186,11 +209,21 @@ def _error(shares: _Shares, positive: NDArray[np.bool_], of: Owners) -> tuple[fl
     reason = too_few(positive, of)
     if reason:
         return NAN, NAN, reason
+    variances, joint = _sides(shares.of_patient[None], positive, of)
     patients = np.array([of.having(positive), of.having(~positive)], dtype=np.float64)
-    variances = patients / (patients - 1) * (shares.of_patient**2).sum(axis=1)
-    # Patients with cases of both kinds join the two sides.
-    joint = 2 * of.patients / (of.patients - 1) * float(np.dot(*shares.of_patient))
-    return float(np.sqrt(max(variances.sum() + joint, 0.0))), freedom_of_sum(variances, patients), ""
+    variance = float(variances.sum() + joint.sum())
+    return float(np.sqrt(max(variance, 0.0))), freedom_of_sum(variances.ravel(), patients), ""
+
+
+def _sides(shares: Array, positive: NDArray[np.bool_], of: Owners) -> tuple[Array, Array]:
+    """Covariances of models ``(k, 2, G)`` through positives and through negatives ``(2, k, k)``, and jointly ``(k, k)``.
+
+    Patients with cases of both kinds join the two.
+    """
+    patients = np.array([of.having(positive), of.having(~positive)], dtype=np.float64)
+    alone = np.einsum("asg,bsg->sab", shares, shares) * (patients / (patients - 1))[:, None, None]
+    across = shares[:, 0] @ shares[:, 1].T * (of.patients / (of.patients - 1))
+    return alone, across + across.T
 
 
 def _interval(shares: _Shares, positive: NDArray[np.bool_], of: Owners, about: Estimate) -> Estimate:

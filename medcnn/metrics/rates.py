@@ -32,9 +32,9 @@ def share(hits: Truth, patients: Sequence[object] | None = None, level: float = 
         ValueError: Shapes that do not fit, or a level outside (0, 1).
 
     References:
-        Wilson, 1927 (scipy's ``proportion_ci`` is the same for single cases)
-        Franco et al., 2019, PMC6690503 (Wilson with the effective sample size, compared to seven others)
-        Rao and Scott, 1992 (variance of a ratio by cluster)
+        Wilson, 1927, doi:10.1080/01621459.1927.10502953
+        Franco et al., 2019, PMC6690503 (Wilson with the effective number of cases, beside others)
+        Rao and Scott, 1992, doi:10.2307/2532311 (design effect of clustered cases)
     """
     hits = np.asarray(hits, dtype=bool)
     return _share(hits, owners(patients, len(hits)), level)

@@ -7,10 +7,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from head_phantom import affine_of, head
 from PIL import Image
 
 from medcnn.cli.main import main
+from medcnn.data.phantom_head import draw_head, oblique_affine
 from medcnn.io.seg import read_seg
 from medcnn.io.series_write import write_series
 
@@ -19,14 +19,14 @@ from medcnn.io.series_write import write_series
 def heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A head as NIfTI, one as a DICOM series, one without a brain, a cut file, and a text."""
     folder = tmp_path_factory.mktemp("heads")
-    image, mask, affine = head(affine_of((2.0, 2.5, 2.2), (2, 0, 1), (1, -1, 1)))
+    image, mask, _, affine = draw_head(oblique_affine((2.0, 2.5, 2.2), (2, 0, 1), (1, -1, 1)))
     np.save(folder / ".truth.npy", mask)
     nib.save(nib.Nifti1Image(image.astype(np.int16), affine), folder / "doe_jane.nii.gz")
     (folder / "cut.nii.gz").write_bytes((folder / "doe_jane.nii.gz").read_bytes()[:20_000])
     (folder / "notes.txt").write_text("nothing of a scan")
-    image, _, affine = head(affine_of((2.5, 2.5, 2.5), (1, 2, 0)), seed=1)
+    image, _, _, affine = draw_head(oblique_affine((2.5, 2.5, 2.5), (1, 2, 0)), seed=1)
     write_series(folder / "series", image.astype(np.int16), affine, PatientName="Doe^Jane", PatientID="P17")
-    image, _, affine = head(affine_of((3.0, 3.0, 3.0)), brain=False)
+    image, _, _, affine = draw_head(oblique_affine((3.0, 3.0, 3.0)), brain=False)
     nib.save(nib.Nifti1Image(image.astype(np.int16), affine), folder / "empty.nii.gz")
     return folder
 

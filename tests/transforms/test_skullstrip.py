@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from head_phantom import affine_of, head
 from monai.data import MetaTensor
 
+from medcnn.data.phantom_head import draw_head, oblique_affine
 from medcnn.errors import MedcnnError
 from medcnn.transforms.brain import FAILED, strip_skull
 from medcnn.transforms.skullstrip import SkullStripped
 
 
 def test_the_transform_adds_the_mask_and_darkens_the_rest() -> None:
-    voxels, _, affine = head(affine_of((2.0, 2.0, 2.0)))
+    voxels, _, _, affine = draw_head(oblique_affine((2.0, 2.0, 2.0)))
     case = {"image": MetaTensor(torch.from_numpy(voxels[None]), affine=torch.from_numpy(affine))}
     out = SkullStripped("image")(case)
     mask = strip_skull(voxels, affine).mask

@@ -21,7 +21,7 @@ def plain_figure(width: float, height: float, title: str) -> tuple[Figure, Axes]
     figure = empty_figure(width, height)
     axes = figure.add_subplot()
     style(axes)
-    axes.set_title(title, fontsize=TITLE, color=INK, loc="left", pad=10, weight="bold")
+    head(axes, title)
     return figure, axes
 
 
@@ -49,6 +49,11 @@ def style(axes: Axes) -> None:
     axes.tick_params(colors=INK, labelsize=SMALL, color=FAINT)
 
 
+def head(axes: Axes, title: str) -> None:
+    """What is seen, at the left above the axes."""
+    axes.set_title(title, fontsize=TITLE, color=INK, loc="left", pad=10, weight="bold")
+
+
 def name_axes(axes: Axes, x: str, y: str) -> None:
     """What is drawn over what."""
     axes.set_xlabel(x, fontsize=TEXT, color=INK)
@@ -70,10 +75,11 @@ def say(axes: Axes, text: str) -> None:
     )  # fmt: skip
 
 
-def key(axes: Axes, below: float = -0.2, columns: int = 3) -> None:
-    """A legend under the axes, where it lies on no curve."""
+def key(axes: Axes, below: float = -0.2, of: Axes | None = None, columns: int = 3) -> None:
+    """A legend under the axes, where it lies on no curve; of what is drawn there, or on other axes."""
+    handles, labels = (of or axes).get_legend_handles_labels()
     axes.legend(
-        loc="upper center", bbox_to_anchor=(0.5, below), ncols=columns, fontsize=SMALL, frameon=False,
+        handles, labels, loc="upper center", bbox_to_anchor=(0.5, below), ncols=columns, fontsize=SMALL, frameon=False,
         handlelength=1.6, columnspacing=1.4, borderaxespad=0,
     )  # fmt: skip
 

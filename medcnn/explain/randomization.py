@@ -119,8 +119,8 @@ def verdict(steps: Sequence[Step]) -> Verdict:
     """Whether the similarity falls, and whether it does so at every step.
 
     It falls where at the last step the mean rank correlation and its one-sided 95 % upper bound over draws lie below
-    ``ALIKE``. It is monotone where no step stands above any earlier one by more than noise: paired over draws, one-sided
-    5 % divided by the number of pairs, and never by more than ``RISE``.
+    ``ALIKE``. It is monotone where no step stands above any earlier one by more than noise: by a one-sided t test
+    paired over draws at 5 % divided by the number of pairs, and never by more than ``RISE``.
     """
     if not steps[-1].spearmans.size:
         return Verdict(False, False, math.nan, "cannot be told: the trained net has no map in any of these cases")

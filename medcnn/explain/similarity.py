@@ -53,9 +53,7 @@ def structural_similarities(first: Tensor, second: Tensor) -> Array:
 
 
 def _structural(first: Array, second: Array, window: int) -> float:
-    return float(
-        structural_similarity(first, second, win_size=window, data_range=1.0, use_sample_covariance=False)  # type: ignore[no-untyped-call]
-    )
+    return float(structural_similarity(first, second, win_size=window, data_range=1.0, use_sample_covariance=False))
 
 
 def _rows(maps: Tensor) -> Array:

@@ -34,7 +34,7 @@ class Finding(NamedTuple):
     positive: NDArray[np.bool_]
     threshold: float
     called: NDArray[np.bool_] | None = None
-    patients: NDArray[np.int64] | None = None
+    patients: Sequence[int] | None = None
     rows: NDArray[np.int64] | None = None
 
 
@@ -139,7 +139,7 @@ class Outcome:
         # Of more than two classes the most probable is called, whatever the threshold.
         ranked = not self.multilabel and not self.binary
         called = self.called[rows, k] if ranked or np.isfinite(threshold) else None
-        owners = None if self.owners is None else self.owners[rows]
+        owners = None if self.owners is None else self.owners[rows].tolist()
         return Finding(name, self.probabilities[rows, k], self.truth[rows, k], threshold, called, owners, rows)
 
     def take(self, rows: NDArray[np.int64]) -> "Outcome":

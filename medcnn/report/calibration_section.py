@@ -1,0 +1,99 @@
+"""Whether a probability means what it says, before and after the temperature."""
+
+import numpy as np
+import pandas as pd
+from scipy.special import expit, softmax
+
+from medcnn.metrics.reliability import ReliabilityBin, reliability
+from medcnn.report.evidence import Evidence, calibration_of
+from medcnn.report.evidence_figures import reliability_figure
+from medcnn.report.outcome import Array, Finding, Outcome
+from medcnn.report.page import Block, Picture, Section, Table, Text
+
+BINS = 10
+NAMES = {
+    "intercept": "intercept (0 is right)",
+    "slope": "slope (1 is right)",
+    "observed_over_expected": "observed over expected (1 is right)",
+    "ece": "expected calibration error",
+    "brier": "Brier score",
+    "brier_reliability": "Brier: reliability (lower is better)",
+    "brier_resolution": "Brier: resolution (higher is better)",
+    "brier_uncertainty": "Brier: uncertainty (of the cases, not of the model)",
+    "brier_within_bins": "Brier: what differs within bins",
+    "ece_debiased": "expected calibration error, less what chance adds",
+}
+
+
+def calibration_section(evidence: Evidence) -> Section:
+    """Curves and figures of the probabilities as they are given out, beside those that the net alone would give."""
+    blocks: list[Block] = [Text(_words(evidence))]
+    if len(evidence.test.cases):
+        before = raw_probabilities(evidence.test)
+        blocks += [_table(evidence, before)]
+        blocks += [_picture(finding, place, before, evidence) for place, finding in enumerate(evidence.shown)]
+    return Section("calibration", "Calibration", blocks)
+
+
+def raw_probabilities(outcome: Outcome) -> Array | None:
+    """Probabilities of the logits at a temperature of 1 ``(n, K)``; None where the logits were not kept."""
+    if outcome.logits is None or not np.isfinite(outcome.logits).all():
+        return None
+    return expit(outcome.logits) if outcome.multilabel else softmax(outcome.logits, axis=1)
+
+
+def column_of(shares: Array, finding: Finding, outcome: Outcome) -> Array:
+    """The part of probabilities ``(n, K)`` that belongs to a finding and its cases."""
+    rows = np.arange(len(shares)) if finding.rows is None else finding.rows
+    return shares[rows, list(outcome.classes).index(finding.name)]
+
+
+def _words(evidence: Evidence) -> str:
+    decision = evidence.facts.decision
+    temperature = decision.get("temperature")
+    if temperature is None:
+        return "No temperature is stored with the model: the probabilities are judged as they were given."
+    on = {"val": "validation cases", "test": "test cases"}.get(str(decision.get("chosen_on") or "val"))
+    words = (
+        f"The logits are divided by a temperature of {float(temperature):.3f}, which was fitted on "
+        f"{on or decision.get('chosen_on')}; the figures here are of {evidence.of}."
+    )
+    why = dict(decision.get("reasons") or {}).get("temperature")
+    flattering = " They are the same cases: calibration on new ones is worse." if evidence.alone else ""
+    return words + (f" It could not be fitted well: {why}." if why else "") + flattering
+
+
+def _table(evidence: Evidence, before: Array | None) -> Table:
+    rows, several = [], len(evidence.findings) > 1
+    for finding in evidence.findings:
+        after = evidence.calibration[finding.name]
+        raw = None if before is None else calibration_of(column_of(before, finding, evidence.test), finding)
+        for name, figure in after.items():
+            row: dict[str, object] = {"finding": finding.name} if several else {}
+            row["figure"] = NAMES.get(name, name)
+            row |= {"before": raw[name], "after": figure} if raw else {"value": figure}
+            rows.append(row | {"method": figure.method})
+    told = "Before: the net's own probabilities; after: divided by the temperature." if before is not None else ""
+    return Table("calibration", pd.DataFrame(rows), told, shown=80)
+
+
+def _picture(finding: Finding, place: int, before: Array | None, evidence: Evidence) -> Picture:
+    after = reliability(finding.scores, finding.positive, finding.patients, BINS)
+    raw = None
+    if before is not None:
+        raw = reliability(column_of(before, finding, evidence.test), finding.positive, finding.patients, BINS)
+    table = pd.concat([_bins("before", raw or []), _bins("after", after)], ignore_index=True)
+    alt = (
+        f"The share of cases that have {finding.name} over the probability given for it, in {BINS} bins, with "
+        "intervals; on the diagonal a probability means what it says."
+    )
+    caption = f"Reliability of the probability of {finding.name}, {evidence.of}."
+    return Picture(f"reliability_{place + 1}", reliability_figure(raw, after), alt, table, caption)
+
+
+def _bins(when: str, bins: list[ReliabilityBin]) -> pd.DataFrame:
+    return pd.DataFrame([
+        {"when": when, "from": b.low, "to": b.high, "mean_probability": b.mean_probability, "share": b.share,
+         "cases": b.cases}
+        for b in bins
+    ])  # fmt: skip

@@ -1,0 +1,152 @@
+"""The page of a classification: what was judged, how well it does, where it fails, and what cannot be said."""
+
+import pandas as pd
+
+from medcnn.metrics.estimate import NAN, Estimate
+from medcnn.report.calibration_section import calibration_section
+from medcnn.report.data_section import data_section
+from medcnn.report.discrimination import discrimination_section
+from medcnn.report.evidence import NO_THRESHOLD, Evidence, gather, told
+from medcnn.report.examination_section import examination_section
+from medcnn.report.facts import RunFacts
+from medcnn.report.failures_section import failures_section
+from medcnn.report.identity_section import identity_section, made_of, preprocessing_section, purpose_section
+from medcnn.report.limits_section import limits_section
+from medcnn.report.operating_section import operating_section
+from medcnn.report.outcome import Outcome
+from medcnn.report.page import Block, Facts, Headline, Page, Section, Table, Text
+from medcnn.report.subgroup_section import subgroup_section
+from medcnn.report.usefulness_section import abstention_section, decision_curve_section
+
+
+def classification_page(
+    test: Outcome, val: Outcome | None, facts: RunFacts, prevalence: float | None = None, level: float = 0.95
+) -> Page:
+    """Everything that the predictions and the run can show, in the order in which it should be asked for.
+
+    Too little or odd data never raises: figures that cannot be told say why, and warnings stand on top.
+
+    Args:
+        test: The cases to judge; with ``split="val"`` the page warns that they also chose the model.
+        val: The cases that chose threshold and temperature; None where there are none apart from the judged ones.
+        facts: Of the run; an empty ``RunFacts`` for a table that belongs to no run.
+        prevalence: Where the model is to be used, in (0, 1): predictive values are restated for it.
+        level: Coverage of the intervals.
+
+    Raises:
+        ReportError: A case stands twice with different rows.
+        ValueError: A prevalence that is no share above 0 and below 1.
+    """
+    evidence = gather(test, val, facts, prevalence, level)
+    cases, patients = len(evidence.test.cases), evidence.patients
+    told_patients = f"{patients:,} patients" if evidence.test.patients is not None else "patients not told"
+    return Page(
+        title=f"{facts.name or 'Predictions'}: {_asked(evidence)}",
+        subtitle=f"{cases:,} {evidence.of}, {told_patients}",
+        sections=sections(evidence),
+        made=made_of(facts),
+        warnings=list(evidence.warnings),
+    )
+
+
+def sections(evidence: Evidence) -> list[Section]:
+    """Every section but those that look at the finished page (guidelines), which come after."""
+    facts = evidence.facts
+    return [
+        headline_section(evidence),
+        identity_section(facts),
+        purpose_section(facts),
+        data_section(facts, evidence.counts),
+        preprocessing_section(facts),
+        discrimination_section(evidence),
+        calibration_section(evidence),
+        operating_section(evidence),
+        decision_curve_section(evidence),
+        abstention_section(evidence),
+        subgroup_section(evidence),
+        failures_section(evidence),
+        examination_section(facts, evidence.test.split),
+        limits_section(evidence),
+    ]
+
+
+def headline_section(evidence: Evidence) -> Section:
+    """The figures that a reader takes away, and one sentence that claims no more than they do."""
+    cases = len(evidence.test.cases)
+    counts = {
+        "Cases": f"{cases:,}",
+        "Patients": f"{evidence.patients:,}" if evidence.test.patients is not None else "not told",
+        "With the finding": "; ".join(f"{f.name} {int(f.positive.sum()):,}" for f in evidence.findings[:14]),
+    }
+    blocks: list[Block] = [Text(verdict(evidence)), Headline(headline(evidence)), Facts(counts)]
+    if len(evidence.findings) > 1:
+        blocks.append(Table("headline_by_finding", _by_finding(evidence), "Each finding by itself.", shown=40))
+    return Section("headline", "In short", blocks)
+
+
+def headline(evidence: Evidence) -> dict[str, Estimate]:
+    """AUROC, sensitivity, specificity and calibration error; of several findings their plain means."""
+    found = {"auroc": list(evidence.aurocs.values())}
+    found |= {name: [rates[name] for rates in evidence.rates.values()] for name in ("sensitivity", "specificity")}
+    found["ece"] = [figures["ece"] for figures in evidence.calibration.values()]
+    if len(evidence.findings) == 1:
+        return {name: estimates[0] for name, estimates in found.items()}
+    return {f"mean_{name}": _mean(estimates) for name, estimates in found.items()}
+
+
+def verdict(evidence: Evidence) -> str:
+    """One sentence: what was seen, on whom, and that it says nothing beyond."""
+    if not evidence.test.known.any():
+        return "Nothing was judged: there is no case whose truth is known."
+    where = f"On {int(evidence.test.known.any(axis=1).sum()):,} {evidence.of}"
+    if len(evidence.findings) == 1:
+        said = f"{where} {_of_one(evidence)}"
+    else:
+        known = {name: e.value for name, e in evidence.aurocs.items() if e.value == e.value}
+        low, high = (min(known, key=lambda n: known[n]), max(known, key=lambda n: known[n])) if known else ("", "")
+        said = f"{where} no AUC is known" if not known else (
+            f"{where} the AUC lies between {known[low]:.3f} ({low}) and {known[high]:.3f} ({high})"
+        )  # fmt: skip
+    beyond = "these cases also chose the model, so it is no test" if evidence.alone else (
+        "this says nothing about cases of another source"
+    )  # fmt: skip
+    return f"{said}; {beyond}."
+
+
+def _of_one(evidence: Evidence) -> str:
+    name = evidence.findings[0].name
+    auroc, rates = evidence.aurocs[name], evidence.rates[name]
+    said = f"the AUC for {name} is {told(auroc)}"
+    if auroc.low <= 0.5 <= auroc.high:
+        said += ", which chance alone could give"
+    if rates["sensitivity"].reason == NO_THRESHOLD:
+        return f"{said}, and no threshold is stored"
+    at = f"sensitivity is {told(rates['sensitivity'])} and specificity {told(rates['specificity'])}"
+    return f"{said}, and at the stored threshold {at}"
+
+
+def _asked(evidence: Evidence) -> str:
+    names = [finding.name for finding in evidence.findings]
+    return ", ".join(names) if len(names) <= 4 else f"{len(names)} findings"
+
+
+def _mean(estimates: list[Estimate]) -> Estimate:
+    known = [estimate for estimate in estimates if estimate.value == estimate.value]
+    if not known:
+        return Estimate(NAN, reason="it is known of no finding")
+    missing = (
+        f"; {len(estimates) - len(known)} of {len(estimates)} are not known" if len(known) < len(estimates) else ""
+    )
+    value = sum(estimate.value for estimate in known) / len(known)
+    why = f"a mean over {len(known)} findings is no figure of one question: intervals stand by finding{missing}"
+    most = max(known, key=lambda estimate: estimate.n)
+    return Estimate(value, n=most.n, patients=most.patients, method="mean over findings", reason=why)
+
+
+def _by_finding(evidence: Evidence) -> pd.DataFrame:
+    rows = [
+        {"finding": f.name, "cases": len(f.scores), "with it": int(f.positive.sum()), "AUROC": evidence.aurocs[f.name],
+         "sensitivity": evidence.rates[f.name]["sensitivity"], "specificity": evidence.rates[f.name]["specificity"]}
+        for f in evidence.findings
+    ]  # fmt: skip
+    return pd.DataFrame(rows)

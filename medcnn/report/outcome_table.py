@@ -1,0 +1,221 @@
+"""From a table of predictions back to an outcome: the table of a run, or one that somebody else made."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medcnn.errors import ReportError
+from medcnn.report.outcome import UNKNOWN, Array, Outcome
+
+#: Given a frame of texts, the columns that describe groups and the names of those that could name a person.
+Describing = Callable[[pd.DataFrame], tuple[pd.DataFrame, tuple[str, ...]]]
+RESERVED = ("case", "patient", "label", "probability", "logit", "split", "call")
+PARTS = ("label/", "probability/", "logit/", "group/")
+_NO, _YES = ("0", "0.0", "false", "no", "negative"), ("1", "1.0", "true", "yes", "positive")
+_MISSING = ("", "nan", "none", "na", "<na>", "-1", "-1.0", UNKNOWN)
+
+
+def outcome_from_table(
+    frame: pd.DataFrame,
+    classes: Sequence[str] | None = None,
+    thresholds: Mapping[str, float | None] | None = None,
+    split: str = "test",
+    describing: Describing | None = None,
+) -> Outcome:
+    """The inverse of ``Outcome.table``; it also reads a table that another program wrote.
+
+    Of two classes, columns ``label`` and ``probability`` are enough; of more, or of several findings, there is a column
+    ``probability/<class>`` for each, and of several findings also ``label/<class>``. What may be there besides:
+    ``case``, ``patient``, ``logit`` or ``logit/<class>``, ``call``, ``group/<column>``.
+
+    Whoever reads a stranger's table sees to it that ``case`` and ``patient`` are pseudonyms: they stand on the page.
+
+    Args:
+        frame: One row a case.
+        classes: Names, K of them, of two the finding second; told by the columns or by the labels where not given.
+        thresholds: Class to the least probability that calls it; None or no entry where there is none.
+        split: ``test``, or ``val`` for cases that also chose the model.
+        describing: Which of the columns that have no meaning here describe groups; without it they are left out, for
+            any of them could name a person. ``medcnn.io.subgroups.describing_columns`` is one.
+
+    Raises:
+        ReportError: A column that is missing, or a value that is no probability, label or call.
+    """
+    frame = frame.reset_index(drop=True)
+    multilabel = any(str(name).startswith("label/") for name in frame)
+    classes = list(classes) if classes else _classes(frame)
+    shares = _probabilities(frame, classes)
+    labels = _findings(frame, classes) if multilabel else _labels(frame, classes)
+    limits = _limits(classes, multilabel, thresholds or {})
+    calls = _given_calls(frame, classes, multilabel) if "call" in frame else _calls(shares, classes, multilabel, limits)
+    cases = _names(frame, "case") or [f"row {place}" for place in range(1, len(frame) + 1)]
+    return Outcome(
+        cases, shares, labels, calls, classes, multilabel, limits, _patients(frame, cases), _logits(frame, classes),
+        _groups(frame, describing), split,
+    )  # fmt: skip
+
+
+def _classes(frame: pd.DataFrame) -> list[str]:
+    named = [str(name).removeprefix("probability/") for name in frame if str(name).startswith("probability/")]
+    several = any(str(name).startswith("label/") for name in frame)
+    if len(named) > 1 or (named and several):
+        return named
+    if "probability" not in frame and not named:
+        raise ReportError(
+            f"a table of predictions has a column probability, or probability/<class> for each class; "
+            f"found {_listed(frame)}"
+        )
+    words = set(_texts(frame, "label").unique()) - set(_MISSING)
+    if named:
+        return [f"not {named[0]}", named[0]]
+    if not words <= {*_NO, *_YES}:
+        raise ReportError(
+            f"labels are names ({', '.join(sorted(words)[:4])}): say which is the finding by giving the classes, "
+            "the finding second, or write labels as 0 and 1"
+        )
+    return ["negative", "positive"]
+
+
+def _probabilities(frame: pd.DataFrame, classes: Sequence[str]) -> Array:
+    """``(n, K)``; of two classes one column is enough. What is missing stays NaN."""
+    column = f"probability/{classes[-1]}"
+    single = column if column in frame else "probability"
+    if len(classes) == 2 and single in frame and f"probability/{classes[0]}" not in frame:
+        share = _numbers(frame, single)
+        shares = np.stack([1 - share, share], axis=1)
+    else:
+        shares = _of_each(frame, "probability/", classes)
+    outside = ((shares < -1e-6) | (shares > 1 + 1e-6)).any(axis=1)
+    if outside.any():
+        row = int(outside.argmax())
+        raise ReportError(
+            f"row {row + 1} holds {_outside(shares[row]):g} as a probability; expected 0 to 1 (logits go into columns "
+            "logit or logit/<class>)"
+        )
+    return np.clip(shares, 0, 1)
+
+
+def _labels(frame: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
+    """Index of the class ``(n,)`` from its name or its number; of two classes also from yes and no."""
+    words = _texts(frame, "label", keep_case=True)
+    place: dict[str, int] = {}
+    if len(classes) == 2:
+        place |= {word: int(known is _YES) for known in (_NO, _YES) for word in known}
+    place |= {f"{k}{tail}": k for k in range(len(classes)) for tail in ("", ".0")}
+    place |= {name: k for k, name in enumerate(classes)}
+    distinct = {word: _place_of(word, place, classes) for word in words.unique()}
+    return words.map(distinct).to_numpy(dtype=np.int64)
+
+
+def _place_of(word: str, place: Mapping[str, int], classes: Sequence[str]) -> int:
+    found = place.get(word, place.get(word.lower()))
+    if found is None and word.lower() not in _MISSING:
+        raise ReportError(f"label {word!r} is none of {', '.join(classes)}; an unknown label is empty or 'unknown'")
+    return -1 if found is None else found
+
+
+def _findings(frame: pd.DataFrame, classes: Sequence[str]) -> Array:
+    labels = _of_each(frame, "label/", classes)
+    if not np.isin(labels[~np.isnan(labels)], (0, 1)).all():
+        raise ReportError("columns label/<class> hold 0 for no, 1 for yes and nothing for unknown; found other numbers")
+    return labels
+
+
+def _limits(classes: Sequence[str], multilabel: bool, given: Mapping[str, float | None]) -> dict[str, float]:
+    unknown = sorted(set(given) - set(classes))
+    if unknown:
+        raise ReportError(f"a threshold is given for {unknown[0]!r}; the classes are {', '.join(classes)}")
+    asked = classes if multilabel or len(classes) != 2 else classes[1:]
+    return {name: float("nan") if given.get(name) is None else float(given[name] or 0) for name in asked}
+
+
+def _calls(shares: Array, classes: Sequence[str], multilabel: bool, limits: Mapping[str, float]) -> list[str]:
+    """By the thresholds; of more than two classes the most probable; "" where there is no threshold."""
+    names = np.asarray(classes, dtype=object)
+    if not multilabel and len(classes) != 2:
+        return names[np.nan_to_num(shares, nan=-1.0).argmax(axis=1)].tolist() if len(shares) else []
+    above = shares >= np.array([limits.get(name, np.nan) for name in classes])
+    if multilabel:
+        patterns, place = np.unique(above, axis=0, return_inverse=True) if len(above) else (above, np.zeros(0, int))
+        return np.array([";".join(names[row]) for row in patterns], dtype=object)[place.reshape(-1)].tolist()
+    if np.isnan(limits[classes[1]]):
+        return [""] * len(shares)
+    return names[above[:, 1].astype(int)].tolist()
+
+
+def _given_calls(frame: pd.DataFrame, classes: Sequence[str], multilabel: bool) -> list[str]:
+    calls = frame["call"].fillna("").astype(str)
+    parts = {part for call in calls.unique() for part in (call.split(";") if multilabel else [call])}
+    strange = sorted(parts - set(classes) - {""})
+    if strange:
+        raise ReportError(f"call {strange[0]!r} is none of {', '.join(classes)}")
+    return calls.tolist()
+
+
+def _logits(frame: pd.DataFrame, classes: Sequence[str]) -> Array | None:
+    if all(f"logit/{name}" in frame for name in classes):
+        return _of_each(frame, "logit/", classes)
+    if "logit" in frame and len(classes) == 2:
+        logit = _numbers(frame, "logit")
+        return np.stack([np.zeros_like(logit), logit], axis=1)
+    return None
+
+
+def _patients(frame: pd.DataFrame, cases: Sequence[str]) -> list[str] | None:
+    """A case whose patient is not told is its own patient."""
+    given = _names(frame, "patient")
+    if given is None or not any(given):
+        return None
+    return [patient or f"(of {case})" for patient, case in zip(given, cases, strict=True)]
+
+
+def _groups(frame: pd.DataFrame, describing: Describing | None) -> pd.DataFrame | None:
+    own = {name: str(name).removeprefix("group/") for name in frame if str(name).startswith("group/")}
+    found = frame[list(own)].rename(columns=own)
+    others = [name for name in frame if str(name) not in RESERVED and not str(name).startswith(PARTS)]
+    if describing is not None and others:
+        kept, _ = describing(frame[others].astype(object).where(frame[others].notna(), "").astype(str))
+        found = pd.concat([found, kept.drop(columns=list(own.values()), errors="ignore")], axis=1)
+    return found if len(found.columns) else None
+
+
+def _of_each(frame: pd.DataFrame, part: str, classes: Sequence[str]) -> Array:
+    missing = [f"{part}{name}" for name in classes if f"{part}{name}" not in frame]
+    if missing:
+        raise ReportError(
+            f"a table of predictions of {len(classes)} classes needs {missing[0]}; found {_listed(frame)}"
+        )
+    columns = [_numbers(frame, f"{part}{name}") for name in classes]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(frame), 0))
+
+
+def _numbers(frame: pd.DataFrame, name: str) -> Array:
+    given = frame[name]
+    found = pd.to_numeric(given, errors="coerce").to_numpy(dtype=np.float64)
+    words = given[np.isnan(found) & given.notna().to_numpy()].astype(str)
+    wrong = words[~words.str.strip().str.lower().isin(_MISSING)]
+    if len(wrong):
+        raise ReportError(f"column {name} holds {wrong.iloc[0]!r} in row {wrong.index[0] + 1}; expected a number")
+    return found
+
+
+def _texts(frame: pd.DataFrame, name: str, keep_case: bool = False) -> pd.Series:
+    if name not in frame:
+        raise ReportError(f"a table of predictions has a column {name}; found {_listed(frame)}")
+    given = frame[name]
+    words = given.astype(object).where(given.notna(), "").astype(str).str.strip()
+    return words if keep_case else words.str.lower()
+
+
+def _names(frame: pd.DataFrame, name: str) -> list[str] | None:
+    return None if name not in frame else _texts(frame, name, keep_case=True).tolist()
+
+
+def _listed(frame: pd.DataFrame) -> str:
+    return ", ".join(map(str, list(frame)[:8])) or "no column"
+
+
+def _outside(row: Array) -> float:
+    return float(row[np.abs(row - 0.5).argmax()])

@@ -1,0 +1,153 @@
+"""How a model fares in each group of cases, and which gaps chance does not explain."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from medcnn.metrics.subgroups import Gap, Group, Subgroups, subgroups
+from medcnn.report.comparison_figures import forest_figure
+from medcnn.report.evidence import Evidence
+from medcnn.report.outcome import Finding
+from medcnn.report.page import Block, Picture, Section, Table, Text
+
+ALPHA, MINIMUM = 0.05, 20
+NAMES = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity",
+         "calibration": "calibration (intercept)"}  # fmt: skip
+
+
+def subgroup_section(evidence: Evidence) -> Section:
+    """A table of all groups, a forest plot, and the flagged gaps in words."""
+    groups = evidence.test.groups
+    if groups is None or not len(groups.columns):
+        return _section([Text("No column of the table of cases describes groups: whether the model is worse for some "
+                              "patients than for others is not known.")])  # fmt: skip
+    if not len(evidence.test.cases):
+        return _section([Text("There is no case to group.")])
+    found = {finding.name: _judged(finding, evidence) for finding in evidence.findings}
+    blocks: list[Block] = [Text(_rules(found, len(groups.columns))), *_flags(found)]
+    blocks += [Table("subgroups", group_table(found), "Each group at the one threshold.", shown=60)]
+    if any(one.gaps for one in found.values()):
+        blocks.append(Table("subgroup_gaps", gap_table(found), "Each group against the rest of its column; p adjusted "
+                            "for all looks at a finding.", shown=20))  # fmt: skip
+    blocks += [_forest(f, k, found[f.name], evidence) for k, f in enumerate(evidence.shown) if found[f.name].groups]
+    return _section(blocks + _skipped(found))
+
+
+def group_table(found: dict[str, Subgroups]) -> pd.DataFrame:
+    """A row a finding, column and group."""
+    rows = [
+        ({"finding": name} if len(found) > 1 else {})
+        | {"column": g.column, "group": g.name, "cases": g.cases, "patients": g.patients, "with it": g.events,
+           "AUROC": g.auroc, "sensitivity": g.sensitivity, "specificity": g.specificity, "PPV": g.ppv, "NPV": g.npv,
+           "observed over expected": g.observed_over_expected}
+        for name, one in found.items() for g in one.groups
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def gap_table(found: dict[str, Subgroups]) -> pd.DataFrame:
+    """A row a gap, the least likely by chance first."""
+    rows = [
+        ({"finding": name} if len(found) > 1 else {})
+        | {"column": gap.column, "group": gap.group, "figure": NAMES.get(gap.figure, gap.figure),
+           "group minus the rest": gap.value, "p": gap.p, "p adjusted": gap.p_adjusted, "flagged": gap.flagged}
+        for name, one in found.items() for gap in one.gaps
+    ]  # fmt: skip
+    return pd.DataFrame(rows).sort_values("p", kind="stable", ignore_index=True)
+
+
+def flagged(found: dict[str, Subgroups]) -> list[tuple[str, Gap]]:
+    """Every flagged gap with its finding; of a column of two groups the worse one alone."""
+    kept: dict[tuple[str, str, str, float], tuple[str, Gap]] = {}
+    for name, one in found.items():
+        for gap in one.gaps:
+            if gap.flagged:
+                key = (name, gap.column, gap.figure, gap.p)
+                if key not in kept or gap.value.value < kept[key][1].value.value:
+                    kept[key] = (name, gap)
+    return list(kept.values())
+
+
+def _section(blocks: Sequence[Block]) -> Section:
+    return Section("subgroups", "Subgroups", list(blocks))
+
+
+def _judged(finding: Finding, evidence: Evidence) -> Subgroups:
+    frame, rows = evidence.test.groups, finding.rows
+    assert frame is not None
+    assert rows is not None
+    columns = {str(name): frame[name].iloc[rows].tolist() for name in frame}
+    # A report that looks at many findings has as many more chances of a false flag.
+    alpha = ALPHA / len(evidence.findings)
+    called = finding.called if finding.called is not None else np.zeros(len(rows), dtype=bool)
+    found = subgroups(
+        finding.scores, finding.positive, called, columns, finding.patients, MINIMUM, evidence.level, alpha
+    )
+    return found if finding.called is not None else _uncalled(found)
+
+
+def _uncalled(found: Subgroups) -> Subgroups:
+    """Without what needs a call."""
+    groups = []
+    for group in found.groups:
+        none = group.sensitivity._replace(value=np.nan, low=np.nan, high=np.nan, reason="no threshold is stored")
+        groups.append(replace(group, sensitivity=none, specificity=none, ppv=none, npv=none))
+    gaps = [gap for gap in found.gaps if gap.figure not in ("sensitivity", "specificity")]
+    return replace(found, groups=groups, gaps=gaps)
+
+
+def _rules(found: dict[str, Subgroups], columns: int) -> str:
+    looks = sum(one.looks for one in found.values())
+    return (
+        f"Columns: {columns}; looks at a gap between a group and the rest: {looks:,}. With many looks some gaps come "
+        f"by chance, so p is adjusted, and a flag is raised in at most {ALPHA:.0%} of pages where there is no gap. Groups "
+        f"of fewer than {MINIMUM} cases are counted and not judged. No flag is no proof of fairness: a small group "
+        "hides a large gap, as wide as its interval."
+    )
+
+
+def _flags(found: dict[str, Subgroups]) -> list[Block]:
+    several = len(found) > 1
+    worst = sorted(flagged(found), key=lambda pair: pair[1].p)
+    if not worst:
+        return [Text("No gap is flagged.")]
+    return [Text(_in_words(name if several else "", gap), "warning") for name, gap in worst[:12]]
+
+
+def _in_words(finding: str, gap: Gap) -> str:
+    way = "lower" if gap.value.value < 0 else "higher"
+    ends = f"{abs(gap.value.value):.3f}"
+    if not np.isnan(gap.value.low):
+        ends += f" (interval of the difference {gap.value.low:.3f} to {gap.value.high:.3f})"
+    of = f" of {finding}" if finding else ""
+    what = NAMES.get(gap.figure, gap.figure)
+    than = f"is {way} than in the rest by {ends}, adjusted p {_p(gap.p_adjusted)}"
+    return f"{gap.column} {gap.group}: the {what}{of} {than}."
+
+
+def _p(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _forest(finding: Finding, place: int, found: Subgroups, evidence: Evidence) -> Picture:
+    judged = [group for group in found.groups if not group.reason] or found.groups
+    alt = f"AUROC of {finding.name} in {len(judged)} groups, each with its interval; the table holds the numbers."
+    caption = f"Groups that could be judged, {finding.name}."
+    overall = evidence.aurocs[finding.name]
+    figure = forest_figure(judged, found.gaps, overall=overall, title=f"AUROC by group, {finding.name[:40]}")
+    return Picture(f"subgroups_{place + 1}_forest", figure, alt, group_table({"": _only(judged)}), caption, wide=True)
+
+
+def _only(groups: Sequence[Group]) -> Subgroups:
+    return Subgroups(list(groups), [], 0, {})
+
+
+def _skipped(found: dict[str, Subgroups]) -> list[Block]:
+    reasons = {column: why for one in found.values() for column, why in one.skipped.items()}
+    return (
+        [Text("Not looked at: " + "; ".join(f"{column}: {why}" for column, why in reasons.items()) + ".")]
+        if reasons
+        else []
+    )

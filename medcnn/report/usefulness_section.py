@@ -1,0 +1,154 @@
+"""What calling cases would be worth, and what the model could leave to people: decision curves and abstention."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medcnn.metrics.conformal import Selective, conformal_figures, fit_conformal, selective_accuracy
+from medcnn.metrics.decision_curve import DecisionCurve, decision_curve
+from medcnn.metrics.estimate import Estimate
+from medcnn.report.evidence import Evidence, bounded_draws, estimate_table
+from medcnn.report.evidence_figures import decision_curve_figure, selective_figure
+from medcnn.report.outcome import Array, Finding, Outcome, called_wrongly
+from medcnn.report.page import Block, Picture, Section, Table, Text
+
+ALPHAS = (0.1, 0.05)
+
+
+def decision_curve_section(evidence: Evidence) -> Section:
+    """Net benefit over the probability at which somebody would act, beside acting on all and on nobody."""
+    words = (
+        "Net benefit: right calls less false alarms, each false alarm weighed by the odds of the probability from "
+        "which one would act. A model is useful where its curve lies above acting on every case and on none (0). It "
+        "takes the prevalence among these cases for that of the clinic."
+    )
+    blocks: list[Block] = [Text(words)]
+    if len(evidence.test.cases):
+        for place, finding in enumerate(evidence.shown):
+            blocks += _curve(finding, place)
+    return Section("decision-curve", "Decision curve", blocks)
+
+
+def abstention_section(evidence: Evidence) -> Section:
+    """Sets of answers with a promised coverage, and how right the calls are that the model is surest of."""
+    blocks: list[Block] = []
+    if evidence.val is None:
+        blocks.append(Text("Conformal sets need validation cases to be calibrated on and others to be judged on; there "
+                           "are no two such sets here."))  # fmt: skip
+    elif len(evidence.test.cases):
+        blocks += _conformal(evidence, evidence.val)
+    blocks += _selective(evidence)
+    return Section("abstention", "Leaving cases to people", blocks)
+
+
+def _curve(finding: Finding, place: int) -> list[Block]:
+    draws = bounded_draws(len(finding.scores), most=200, least=50)
+    curve = decision_curve(finding.scores, finding.positive, finding.patients, draws=draws)
+    if curve.reason and not np.isfinite(curve.model).any():
+        return [Text(f"Decision curve of {finding.name}: not known ({curve.reason}).")]
+    alt = f"Net benefit of calling {finding.name} over the probability from which one would act."
+    figure = decision_curve_figure(curve)
+    return [Picture(f"decision_curve_{place + 1}", figure, alt, _curve_table(curve), f"Net benefit, {finding.name}.")]
+
+
+def _curve_table(curve: DecisionCurve) -> pd.DataFrame:
+    return pd.DataFrame({
+        "threshold": curve.threshold, "model": curve.model, "low": curve.low, "high": curve.high,
+        "act on all": curve.treat_all, "act on none": 0.0,
+    })  # fmt: skip
+
+
+def _conformal(evidence: Evidence, val: Outcome) -> list[Block]:
+    several = evidence.test.multilabel
+    figures: dict[tuple[str, str], Estimate] = {}
+    for name, (calibrating, judged) in _questions(evidence, val).items():
+        for alpha in ALPHAS:
+            found = _judged(calibrating, judged, alpha)
+            figures |= {(name, f"{1 - alpha:.0%}: {_named(key, evidence, several)}"): e for key, e in found.items()}
+    words = (
+        "Each case gets the set of answers that cannot be ruled out. The sets are calibrated on validation cases, "
+        "class by class, for a coverage of 90 % or 95 %, and judged on the test cases; a case whose set does not hold "
+        "exactly one answer is left to people. The promise holds for cases of the same kind as the validation cases."
+    )
+    if not figures:
+        return [Text(words), Text("There are not enough labeled cases for it.")]
+    return [Text(words), Table("conformal", estimate_table(figures, several), shown=60)]
+
+
+_Question = tuple[Array, NDArray[np.int64], NDArray[np.int64] | None]
+
+
+def _questions(evidence: Evidence, val: Outcome) -> Mapping[str, tuple[_Question, _Question]]:
+    """Shares ``(m, K)``, classes and patients of the calibrating and of the judged cases, a question each."""
+    if not evidence.test.multilabel:
+        return {"": (_of_classes(val), _of_classes(evidence.test))}
+    return {f.name: (_of_finding(evidence.chosen_on[f.name]), _of_finding(f)) for f in evidence.findings}
+
+
+def _of_classes(outcome: Outcome) -> _Question:
+    rows = np.flatnonzero(np.asarray(outcome.labels) >= 0)
+    owners = None if outcome.owners is None else outcome.owners[rows]
+    return outcome.probabilities[rows], np.asarray(outcome.labels, dtype=np.int64)[rows], owners
+
+
+def _of_finding(finding: Finding) -> _Question:
+    shares = np.stack([1 - finding.scores, finding.scores], axis=1)
+    return shares, finding.positive.astype(np.int64), finding.patients
+
+
+def _judged(calibrating: _Question, judged: _Question, alpha: float) -> dict[str, Estimate]:
+    if not len(calibrating[1]) or not len(judged[1]):
+        return {}
+    fitted = fit_conformal(calibrating[0], calibrating[1], alpha)
+    return conformal_figures(fitted.sets(judged[0]), judged[1], judged[2])
+
+
+def _named(key: str, evidence: Evidence, several: bool) -> str:
+    plain = {"coverage": "coverage", "abstained": "left to people", "accuracy_when_sure": "right when sure",
+             "size": "answers in a set"}  # fmt: skip
+    part, _, place = key.partition("/")
+    if not place:
+        return plain.get(part, part)
+    names = ("without it", "with it") if several else tuple(evidence.test.classes)
+    return f"coverage, {names[int(place)]}" if place.isdigit() and int(place) < len(names) else key
+
+
+def _selective(evidence: Evidence) -> list[Block]:
+    """The calls, from the surest to the least sure."""
+    test = evidence.test
+    rows = np.flatnonzero(test.known.any(axis=1))
+    if test.multilabel:
+        return [Text("How right the surest calls are is told for one answer a case; here a case has several.")]
+    if not len(rows) or all(finding.called is None for finding in evidence.findings):
+        return [Text("How right the surest calls are is not known: there is no call to judge.")]
+    right = ~called_wrongly(test)[rows]
+    owners = None if test.owners is None else test.owners[rows]
+    curve = selective_accuracy(confidence(test)[rows], right, owners)
+    alt = "The share of right calls over the share of cases that the model keeps, the surest first."
+    caption = "If only the surest calls were kept and the others left to people."
+    return [Picture("selective", selective_figure(curve), alt, _selective_table(curve), caption)]
+
+
+def confidence(outcome: Outcome) -> Array:
+    """How far a case lies from being called otherwise ``(n,)``, in [0, 1].
+
+    Of two classes the distance to the threshold as a share of what there is on that side; of more the highest
+    probability.
+    """
+    if not outcome.binary:
+        return outcome.probabilities.max(axis=1) if len(outcome.cases) else np.zeros(0)
+    share = outcome.probabilities[:, 1]
+    limit = outcome.thresholds.get(outcome.classes[1], 0.5)
+    above = (share - limit) / max(1 - limit, 1e-12)
+    return np.where(outcome.called[:, 1], above, (limit - share) / max(limit, 1e-12))
+
+
+def _selective_table(curve: Selective) -> pd.DataFrame:
+    table = pd.DataFrame({
+        "kept": curve.kept_share, "right": curve.accuracy, "low": curve.low, "high": curve.high,
+        "least confidence": curve.threshold,
+    })  # fmt: skip
+    step = max(1, len(table) // 400)
+    return table.iloc[::step]

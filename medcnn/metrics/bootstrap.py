@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
-from medcnn.metrics.by_patient import Owners, owners
+from medcnn.metrics.by_patient import Owners, owners, quantile
 from medcnn.metrics.delong import checked, too_few, unknown
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.ranking import auroc, average_precision
@@ -79,14 +80,18 @@ def bootstrap_auroc(
     level: float = 0.95,
     seed: int = 0,
 ) -> Estimate:
-    """The AUROC with a percentile interval over draws of patients.
+    """The AUROC with an expanded percentile interval over draws of patients.
+
+    Plain percentiles are too narrow where patients are few: they have the normal quantile for Student's, and the
+    variance of draws lacks a factor n / (n - 1). The percentiles are moved out by both, n being the patients of the
+    class that has fewer.
 
     Args:
         scores: One number a case ``(n,)``, higher is more suspicious.
         positive: Whether the case has the finding ``(n,)``.
         patients: Whose each case is ``(n,)``; None: every case is its own patient.
         draws: How often as many patients are drawn as there are. A draw without both classes is left out.
-        level: How much of the draws lies in the interval.
+        level: Coverage to aim at.
         seed: The same seed gives the same interval.
 
     Returns:
@@ -94,7 +99,10 @@ def bootstrap_auroc(
         or where every draw gives one figure.
 
     Raises:
-        ValueError: Shapes that do not fit.
+        ValueError: Shapes that do not fit, or a level outside (0, 1).
+
+    References:
+        Hesterberg, 2015, doi:10.1080/00031305.2015.1089789 (expanded percentiles)
     """
     scores, positive, of = checked(scores, positive, patients)
     reason = unknown(scores, positive)
@@ -111,7 +119,7 @@ def bootstrap_average_precision(
     level: float = 0.95,
     seed: int = 0,
 ) -> Estimate:
-    """The average precision with a percentile interval over draws of patients; all else as ``bootstrap_auroc``."""
+    """The average precision with an expanded percentile interval over draws of patients, as ``bootstrap_auroc``."""
     scores, positive, of = checked(scores, positive, patients)
     reason = unknown(scores, positive)
     value = float("nan") if reason else average_precision(scores, positive)
@@ -120,6 +128,7 @@ def bootstrap_average_precision(
 
 
 def _about(value: float, positive: NDArray[np.bool_], of: Owners, level: float) -> Estimate:
+    quantile(level)
     events, method = int(positive.sum()), "bootstrap over patients"
     return Estimate(value, n=len(positive), patients=of.patients, events=events, method=method, level=level)
 
@@ -150,7 +159,9 @@ def _percentiles(
     kept = found[~np.isnan(found)]
     if not len(kept) or kept.min() == kept.max():
         return about._replace(reason="every draw of patients gives the same figure: their spread cannot be told")
-    low, high = np.percentile(kept, [50 * (1 - about.level), 50 * (1 + about.level)])
+    fewest = min(of.having(positive), of.having(~positive))
+    tail = stats.norm.cdf(-quantile(about.level, fewest - 1) * np.sqrt(fewest / (fewest - 1)))
+    low, high = np.quantile(kept, [tail, 1 - tail])
     missing = draws - len(kept)
     reason = f"{missing} of {draws} draws lacked a class and were left out" if missing > 0.05 * draws else ""
     return about._replace(low=float(low), high=float(high), reason=reason)

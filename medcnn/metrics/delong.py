@@ -216,7 +216,7 @@ def _error(shares: _Shares, positive: NDArray[np.bool_], of: Owners) -> tuple[fl
 
 
 def _sides(shares: Array, positive: NDArray[np.bool_], of: Owners) -> tuple[Array, Array]:
-    """Covariances of models ``(k, 2, G)`` through positives and through negatives ``(2, k, k)``, and jointly ``(k, k)``.
+    """Covariances of models ``(k, 2, G)``: through positives and through negatives ``(2, k, k)``; jointly ``(k, k)``.
 
     Patients with cases of both kinds join the two.
     """

@@ -1,4 +1,4 @@
-"""Where to set the threshold, on data that was not trained on: for a sensitivity, a specificity, a cost or a guarantee."""
+"""Where to set the threshold, on data not trained on: for a sensitivity, a specificity, a cost, with a guarantee."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

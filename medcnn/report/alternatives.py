@@ -1,6 +1,7 @@
 """Thresholds that could have been stored instead: chosen on validation cases, judged on others."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
 
@@ -39,11 +40,11 @@ def alternatives_table(evidence: Evidence) -> pd.DataFrame:
 def _chosen(finding: Finding, prevalence: float | None) -> list[tuple[str, OperatingPoint]]:
     scores, positive = finding.scores, finding.positive
     rules: dict[str, Callable[[], OperatingPoint]] = {
-        f"sensitivity {target:.0%}": lambda target=target: threshold_for_sensitivity(scores, positive, target)
+        f"sensitivity {target:.0%}": partial(threshold_for_sensitivity, scores, positive, target)
         for target in SENSITIVITIES
     }
     rules |= {
-        f"specificity {target:.0%}": lambda target=target: threshold_for_specificity(scores, positive, target)
+        f"specificity {target:.0%}": partial(threshold_for_specificity, scores, positive, target)
         for target in SPECIFICITIES
     }
     at = "" if prevalence is None else f", prevalence {prevalence:.2%}"

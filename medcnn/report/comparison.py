@@ -1,13 +1,13 @@
 """Two runs side by side on the cases that both have judged, with the paired tests."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from medcnn.metrics.delong import Comparison, compare_auroc
-from medcnn.metrics.paired import PairedShares, paired_shares
+from medcnn.metrics.paired import PairedShares, Truth, paired_shares
 from medcnn.metrics.rates import rates
 from medcnn.report.comparison_figures import compared_roc_figure
 from medcnn.report.discrimination import curve_table, thinned
@@ -104,21 +104,31 @@ def _calls(asked: list[tuple[Finding, Finding]], level: float) -> list[Block]:
     for one, other in asked:
         if one.called is None or other.called is None:
             return [Text(f"Calls cannot be compared: {NO_THRESHOLD} for {one.name} in one of the runs.")]
-        told = [rates(f.called, f.positive, f.patients, level) for f in (one, other) if f.called is not None]
-        sides = {"sensitivity": one.positive, "specificity": ~one.positive}
-        for rate, side in sides.items():
-            patients = None if one.patients is None else np.asarray(one.patients)[side].tolist()
-            right = [(f.called == f.positive)[side] for f in (one, other)]
-            found = paired_shares(right[0], right[1], patients, level)
-            rows.append({"finding": one.name, "figure": rate, "first": told[0][rate], "second": told[1][rate]}
-                        | _differences(found))  # fmt: skip
+        told = [rates(called, one.positive, one.patients, level) for called in (one.called, other.called)]
+        for rate, side in (("sensitivity", one.positive), ("specificity", ~one.positive)):
+            found = _paired(one.called == one.positive, other.called == one.positive, side, one.patients, level)
+            rows.append(
+                {"finding": one.name, "figure": rate, "first": told[0][rate], "second": told[1][rate]}
+                | _differences(found)
+            )
     caption = "Each run at its own stored threshold, on the same cases."
     return [Table("compared_calls", pd.DataFrame(rows), caption, shown=60)]
 
 
+def _paired(first: Truth, second: Truth, side: Truth, patients: Sequence[int] | None, level: float) -> PairedShares:
+    """What two models got right among the cases of one side."""
+    own = None if patients is None else np.asarray(patients)[side].tolist()
+    return paired_shares(first[side], second[side], own, level)
+
+
 def _differences(found: PairedShares) -> dict[str, object]:
-    return {"first minus second": found.difference, "right in the first alone": found.first_only,
-            "right in the second alone": found.second_only, "p": found.p, "method": found.method}  # fmt: skip
+    return {
+        "first minus second": found.difference,
+        "right in the first alone": found.first_only,
+        "right in the second alone": found.second_only,
+        "p": found.p,
+        "method": found.method,
+    }
 
 
 def _calibration(asked: list[tuple[Finding, Finding]], names: tuple[str, str]) -> Table:

@@ -1,6 +1,7 @@
 """The cases that two runs both have judged, side by side."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -99,7 +100,7 @@ def _known_in_both(first: Outcome, second: Outcome) -> tuple[Outcome, Outcome]:
 
 
 def _with_truth(outcome: Outcome, columns: list[int], known: NDArray[np.bool_]) -> Outcome:
-    labels = np.array(outcome.labels, copy=True)
+    labels: Any = np.array(outcome.labels, copy=True)
     if outcome.multilabel:
         labels[:, columns] = np.where(known, labels[:, columns], np.nan)
     else:

@@ -102,9 +102,9 @@ def _rules(found: dict[str, Subgroups], columns: int) -> str:
     looks = sum(one.looks for one in found.values())
     return (
         f"Columns: {columns}; looks at a gap between a group and the rest: {looks:,}. With many looks some gaps come "
-        f"by chance, so p is adjusted, and a flag is raised in at most {ALPHA:.0%} of pages where there is no gap. Groups "
-        f"of fewer than {MINIMUM} cases are counted and not judged. No flag is no proof of fairness: a small group "
-        "hides a large gap, as wide as its interval."
+        f"by chance, so p is adjusted, and a flag is raised in at most {ALPHA:.0%} of pages where there is no gap. "
+        f"Groups of fewer than {MINIMUM} cases are counted and not judged. No flag is no proof of fairness: a small "
+        "group hides a large gap, as wide as its interval."
     )
 
 

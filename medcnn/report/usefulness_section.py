@@ -1,6 +1,6 @@
 """What calling cases would be worth, and what the model could leave to people: decision curves and abstention."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -77,7 +77,7 @@ def _conformal(evidence: Evidence, val: Outcome) -> list[Block]:
     return [Text(words), Table("conformal", estimate_table(figures, several), shown=60)]
 
 
-_Question = tuple[Array, NDArray[np.int64], NDArray[np.int64] | None]
+_Question = tuple[Array, NDArray[np.int64], Sequence[int] | None]
 
 
 def _questions(evidence: Evidence, val: Outcome) -> Mapping[str, tuple[_Question, _Question]]:
@@ -89,7 +89,7 @@ def _questions(evidence: Evidence, val: Outcome) -> Mapping[str, tuple[_Question
 
 def _of_classes(outcome: Outcome) -> _Question:
     rows = np.flatnonzero(np.asarray(outcome.labels) >= 0)
-    owners = None if outcome.owners is None else outcome.owners[rows]
+    owners = None if outcome.owners is None else outcome.owners[rows].tolist()
     return outcome.probabilities[rows], np.asarray(outcome.labels, dtype=np.int64)[rows], owners
 
 
@@ -124,7 +124,7 @@ def _selective(evidence: Evidence) -> list[Block]:
     if not len(rows) or all(finding.called is None for finding in evidence.findings):
         return [Text("How right the surest calls are is not known: there is no call to judge.")]
     right = ~called_wrongly(test)[rows]
-    owners = None if test.owners is None else test.owners[rows]
+    owners = None if test.owners is None else test.owners[rows].tolist()
     curve = selective_accuracy(confidence(test)[rows], right, owners)
     alt = "The share of right calls over the share of cases that the model keeps, the surest first."
     caption = "If only the surest calls were kept and the others left to people."

@@ -77,7 +77,32 @@ def quantile(level: float, freedom: float = np.inf) -> float:
     return float(stats.t.ppf((1 + level) / 2, freedom))
 
 
-def freedom_of_sum(variances: Array, patients: Array) -> float:
-    """Welch's degrees of freedom for a sum of variances, each estimated from so many patients."""
-    weighed = variances**2 / (patients - 1)
-    return float(variances.sum() ** 2 / weighed.sum()) if weighed.sum() else float(np.min(patients) - 1)
+def covariances(shares: Array, positive: NDArray[np.bool_], of: Owners) -> tuple[Array, Array]:
+    """Covariances of figures that are sums over patients, some through positive cases and some through negative ones.
+
+    Args:
+        shares: What each patient adds to each figure through its positives and its negatives ``(k, 2, patients)``; each
+            row sums to 0.
+        positive: Whether the case has the finding ``(n,)``; at least two patients on either side.
+        of: Whose each case is.
+
+    Returns:
+        Through each side ``(2, k, k)``, and through patients that have cases on both ``(k, k)``.
+
+    References:
+        Obuchowski, 1997, doi:10.2307/2533958
+    """
+    patients = np.array([of.having(positive), of.having(~positive)], dtype=np.float64)
+    alone = np.einsum("asg,bsg->sab", shares, shares) * (patients / (patients - 1))[:, None, None]
+    across = shares[:, 0] @ shares[:, 1].T * (of.patients / (of.patients - 1))
+    return alone, across + across.T
+
+
+def spread(shares: Array, positive: NDArray[np.bool_], of: Owners) -> tuple[float, float]:
+    """Standard error of one figure ``(2, patients)``, as ``covariances`` says, and Welch's degrees of freedom."""
+    alone, joint = covariances(shares[None], positive, of)
+    variances = alone.ravel()
+    patients = np.array([of.having(positive), of.having(~positive)], dtype=np.float64)
+    weighed = float((variances**2 / (patients - 1)).sum())
+    freedom = float(variances.sum() ** 2) / weighed if weighed else float(patients.min() - 1)
+    return float(np.sqrt(max(variances.sum() + joint.sum(), 0.0))), freedom

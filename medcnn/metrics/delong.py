@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit, logit
 
-from medcnn.metrics.by_patient import Owners, freedom_of_sum, owners, quantile
+from medcnn.metrics.by_patient import Owners, covariances, owners, quantile, spread
 from medcnn.metrics.estimate import NAN, Estimate
 
 Array = NDArray[np.float64]
@@ -133,7 +133,7 @@ def auroc_covariance(models: Array, positive: NDArray[np.bool_], patients: Seque
         checked(scores, positive, None)
     if too_few(positive, of):
         return np.full((len(models), len(models)), np.nan)
-    alone, joint = _sides(np.stack([_shares(scores, positive, of).of_patient for scores in models]), positive, of)
+    alone, joint = covariances(np.stack([_shares(scores, positive, of).of_patient for scores in models]), positive, of)
     return alone.sum(axis=0) + joint
 
 
@@ -178,8 +178,8 @@ def _about(positive: NDArray[np.bool_], of: Owners, level: float) -> Estimate:
 
 def _shares(scores: Array, positive: NDArray[np.bool_], of: Owners) -> _Shares:
     auroc, placed = placements(scores, positive)
-    spread = placed - auroc
-    sides = [of.sums(np.where(side, spread, 0.0)) / side.sum() for side in (positive, ~positive)]
+    beyond = placed - auroc
+    sides = [of.sums(np.where(side, beyond, 0.0)) / side.sum() for side in (positive, ~positive)]
     return _Shares(auroc, np.stack(sides))
 
 
@@ -209,21 +209,7 @@ def _error(shares: _Shares, positive: NDArray[np.bool_], of: Owners) -> tuple[fl
     reason = too_few(positive, of)
     if reason:
         return NAN, NAN, reason
-    variances, joint = _sides(shares.of_patient[None], positive, of)
-    patients = np.array([of.having(positive), of.having(~positive)], dtype=np.float64)
-    variance = float(variances.sum() + joint.sum())
-    return float(np.sqrt(max(variance, 0.0))), freedom_of_sum(variances.ravel(), patients), ""
-
-
-def _sides(shares: Array, positive: NDArray[np.bool_], of: Owners) -> tuple[Array, Array]:
-    """Covariances of models ``(k, 2, G)``: through positives and through negatives ``(2, k, k)``; jointly ``(k, k)``.
-
-    Patients with cases of both kinds join the two.
-    """
-    patients = np.array([of.having(positive), of.having(~positive)], dtype=np.float64)
-    alone = np.einsum("asg,bsg->sab", shares, shares) * (patients / (patients - 1))[:, None, None]
-    across = shares[:, 0] @ shares[:, 1].T * (of.patients / (of.patients - 1))
-    return alone, across + across.T
+    return *spread(shares.of_patient, positive, of), ""
 
 
 def _interval(shares: _Shares, positive: NDArray[np.bool_], of: Owners, about: Estimate) -> Estimate:

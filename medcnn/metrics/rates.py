@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medcnn.metrics.by_patient import Owners, freedom_of_sum, owners, quantile
+from medcnn.metrics.by_patient import Owners, owners, quantile, spread
 from medcnn.metrics.counts import Counts
 from medcnn.metrics.estimate import NAN, Estimate
 
@@ -72,7 +72,7 @@ def rates(
         "npv": (~positive, ~called),
         "accuracy": (called == positive, np.full(len(called), True)),
     }
-    reasons = Counts.of(called, positive).reasons()
+    reasons = Counts.of(called, positive).reasons() if len(called) else {}
     found = {}
     for name, (hits, among) in parts.items():
         one = _share(hits[among], of.among(among), level)
@@ -153,24 +153,21 @@ def _likelihood_ratio(called: Truth, positive: Truth, of: Owners, level: float) 
     hits, alarms = called & positive, called & ~positive
     if not hits.any() and not alarms.any():
         return about._replace(reason="no case of either kind had this call")
-    if not hits.any() or not alarms.any():
-        return _edge_ratio(called, positive, of, about)
-    about = about._replace(value=float(called[positive].mean() / called[~positive].mean()))
     patients = np.array([of.having(positive), of.having(~positive)], dtype=np.float64)
+    about = about._replace(value=float(called[positive].mean() / called[~positive].mean()) if alarms.any() else np.inf)
     if of.several and patients.min() < 2:
         return about._replace(reason="one patient alone has the cases of a class: how patients differ cannot be told")
-    # What each patient adds to the logarithm, through the share of its positives and of its negatives.
-    sides = [
-        of.sums(np.where(side, called - called[side].mean(), 0.0)) / (called & side).sum()
-        for side in (positive, ~positive)
-    ]
-    variances = np.array([(side**2).sum() for side in sides])
-    reach = quantile(level) * np.sqrt(variances.sum())
+    if not hits.any() or not alarms.any():
+        return _edge_ratio(called, positive, of, about)
+    reach = quantile(level) * np.sqrt(1 / hits.sum() - 1 / positive.sum() + 1 / alarms.sum() - 1 / (~positive).sum())
     if of.several:
-        variances = variances * patients / (patients - 1)
-        joint = 2 * of.patients / (of.patients - 1) * float(np.dot(*sides))
-        error = np.sqrt(max(variances.sum() - joint, 0.0))
-        reach = quantile(level, freedom_of_sum(variances, patients)) * error
+        # What each patient adds to the logarithm, through the share of its positives and of its negatives.
+        sides = [
+            sign * of.sums(np.where(side, called - called[side].mean(), 0.0)) / (called & side).sum()
+            for sign, side in ((1, positive), (-1, ~positive))
+        ]
+        error, freedom = spread(np.stack(sides), positive, of)
+        reach = quantile(level, freedom) * error
     if not reach:
         return about._replace(reason="the patients do not differ: their spread cannot be told")
     return about._replace(low=about.value * float(np.exp(-reach)), high=about.value * float(np.exp(reach)))
@@ -179,12 +176,10 @@ def _likelihood_ratio(called: Truth, positive: Truth, of: Owners, level: float) 
 def _edge_ratio(called: Truth, positive: Truth, of: Owners, about: Estimate) -> Estimate:
     one = _share(called[positive], of.among(positive), about.level)
     other = _share(called[~positive], of.among(~positive), about.level)
-    if not one.value:
-        reason = "no positive had this call: the ratio is 0, its interval from the ends of two shares"
-        return about._replace(value=0.0, low=0.0, high=one.high / other.low, method="ends of two shares", reason=reason)
-    reason = "no negative had this call: the ratio has no upper end, its interval from the ends of two shares"
-    low = one.low / other.high
-    return about._replace(value=np.inf, low=low, high=np.inf, method="ends of two shares", reason=reason)
+    lacking, end = ("positive", "is 0") if not about.value else ("negative", "has no upper end")
+    reason = f"no {lacking} had this call: the ratio {end}, its interval is from the ends of two shares"
+    low, high = one.low / other.high, one.high / other.low if other.low else np.inf
+    return about._replace(low=low, high=high, method="ends of two shares", reason=reason)
 
 
 def _turned(one: Estimate) -> Estimate:

@@ -198,7 +198,9 @@ def test_the_wheel_is_whole(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (wheel,) = tmp_path.glob("medcnn-*.whl")
     inside = set(zipfile.ZipFile(wheel).namelist())
-    expected = {f"medcnn/{path.relative_to(PACKAGE).as_posix()}" for path in MODULES}
+    # Templates, styles and tables of the package as well as its modules.
+    parts = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    expected = {f"medcnn/{path.relative_to(PACKAGE).as_posix()}" for path in parts}
     configs = {f"medcnn/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "configs").rglob("*.yaml")}
     assert configs
     assert expected | configs <= inside

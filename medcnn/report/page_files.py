@@ -134,7 +134,8 @@ def _guarded(cell: object) -> object:
     """Text with an apostrophe before it where a spreadsheet would take it for a formula; numbers as text stay."""
     if not isinstance(cell, str) or not cell:
         return cell
-    if cell[0] not in "\t\r\n" and cell.lstrip()[:1] not in tuple(_FORMULA):
+    cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # a bare one would end the row
+    if cell[0] not in "\t\n" and cell.lstrip()[:1] not in tuple(_FORMULA):
         return cell
     try:
         float(cell)

@@ -81,11 +81,17 @@ def _style() -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, finalize=_visible, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {"plain": wording.text, "share": wording.share, "count": wording.count}
     environment.globals |= {"kind": _kind, "grid": grid, "folded": _folded, "interval": wording.interval}
     environment.globals["NOT_PROVIDED"] = wording.NOT_PROVIDED
     return environment.from_string(files("medcnn.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
+
+
+def _visible(value: object) -> object:
+    return wording.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _kind(block: Block) -> str:

@@ -46,9 +46,14 @@ def interval(figure: Estimate) -> str:
     return f"{share(figure.low)} to {share(figure.high)}"
 
 
+def visible(value: str) -> str:
+    """Text without characters that cannot be seen, each of which becomes a replacement sign that can."""
+    return _INVISIBLE.sub("\ufffd", value)
+
+
 def text(value: object) -> str:
-    """Text as one cell holds it: no control characters, and no longer than a page can bear."""
-    plain = _INVISIBLE.sub("\ufffd", str(value))
+    """Text as one cell holds it: nothing invisible, and no longer than a page can bear."""
+    plain = visible(str(value))
     return plain if len(plain) <= LONGEST else plain[: LONGEST - 1] + "…"
 
 
@@ -66,7 +71,7 @@ def column_style(name: str, values: Sequence[object]) -> Callable[[float], str]:
     """
     if _P_VALUE.search(name):
         return p_value
-    numbers = [value for value in values if isinstance(value, Real) and value not in (True, False)]
+    numbers = [value for value in values if isinstance(value, Real)]
     if all(isinstance(value, Integral) for value in numbers):
         return count
     finite = [float(value) for value in numbers if math.isfinite(value)]

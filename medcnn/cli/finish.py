@@ -109,7 +109,10 @@ def say_figures(cli: LightningCLI, stage: str) -> None:
     """Say the figures of an evaluation and where they went."""
     if cli.trainer.is_global_zero:
         run_id = getattr(cli.trainer.logger, "run_id", None)
-        print("\n".join(["", *_figures(cli, stage), f"run        {run_id or 'not tracked'}; medcnn ui opens it"]))
+        opened = f"{run_id}; medcnn ui --run {run_id[:8]} opens it" if run_id else "not tracked"
+        print("\n".join(["", *_figures(cli, stage), f"run        {opened}"]))
+        if run_id and stage == "test":
+            print(f"next       medcnn report runs:/{run_id}")
 
 
 def _of_all_processes(cli: LightningCLI, part: torch.Tensor) -> torch.Tensor:

@@ -210,6 +210,12 @@ class MedcnnCLI(LightningCLI):
         """Lightning's without its table: ours is shorter and names what a clinician reads."""
         self.trainer.validate(**kwargs | {"verbose": False})
 
+    def before_test(self) -> None:
+        """An examination takes minutes on a large net: say what it is at."""
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, RunRecord):
+                callback.tell = print
+
     def test(self, **kwargs: Any) -> None:
         """Lightning's without its table."""
         self.trainer.test(**kwargs | {"verbose": False})

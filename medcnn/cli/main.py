@@ -35,6 +35,7 @@ VERBS: dict[str, Verb] = {
         "medcnn.cli.inspect:Inspect",
         "say what a file or a folder is: series, geometry, photometry, what would be skipped",
     ),
+    "report": Verb("medcnn.cli.report:Report", "make the page by which a model is judged: one HTML file"),
     "explain": Verb("medcnn.cli.explain:Explain", "show where a model looked (Grad-CAM)"),
     "ui": Verb("medcnn.cli.ui:Ui", "open the runs in MLflow, on this machine only"),
     "doctor": Verb("medcnn.cli.doctor:Doctor", "say what this installation can do, and what to install for the rest"),

@@ -11,10 +11,12 @@ class Ui:
     Attributes:
         port: Where to listen on 127.0.0.1.
         store: The store to show; MLFLOW_TRACKING_URI by default, else mlflow.db in this folder.
+        run: The run to open: runs:/ID, an ID or its beginning, or "last"; all runs of the newest experiment by default.
     """
 
     port: int = 5000
     store: str | None = None
+    run: str | None = None
 
     def __call__(self) -> int:
         """Serve until Ctrl-C.
@@ -23,7 +25,7 @@ class Ui:
             0, or 1 where the server ended by itself.
 
         Raises:
-            TrackingError: If there is no store, the port is taken, or the server does not come up.
+            TrackingError: If there is no store or no such run, the port is taken, or the server does not come up.
         """
         # MLflow takes a second to import: --help does without.
         from medcnn.tracking.server import serving
@@ -32,7 +34,7 @@ class Ui:
         # background has it ignored.
         for word in (signal.SIGINT, signal.SIGTERM):
             signal.signal(word, signal.default_int_handler)
-        with serving(self.store, self.port) as (address, process):
+        with serving(self.store, self.port, self.run) as (address, process):
             print(f"{address}\nCtrl-C ends it", flush=True)
             try:
                 process.wait()

@@ -153,7 +153,7 @@ class RunLogger(MLFlowLogger):
         now = int(time() * 1000)
         epoch = metrics.get("epoch")
         ready = [
-            Metric(_key(name), float(value), now, self._step(name, epoch, step))
+            Metric(_key(_shown(name)), float(value), now, self._step(name, epoch, step))
             for name, value in metrics.items()
             if name != "epoch" and not isinstance(value, str)
         ]
@@ -198,6 +198,11 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     for name, inner in pairs:
         flat |= flatten(inner, f"{prefix}.{name}" if prefix else str(name))
     return flat
+
+
+def _shown(name: str) -> str:
+    """Rates of learning beside the losses they belong to: a name without a slash would head every page."""
+    return f"train/{name}" if name.startswith("lr-") else name
 
 
 def _key(name: str) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from medcnn.explain.grad_cam import explain_maps
 from medcnn.report.figures import cam_grid_figure
+from medcnn.tracking.casework import case_names
 
 _NO_EVIDENCE = "no_positive_evidence"
 
@@ -59,14 +60,6 @@ def shown_classes(task: Any, labels: Tensor) -> list[int]:
     if labels.ndim == 2:
         return [int(row.nan_to_num(0).argmax()) for row in labels]
     return [1 if len(task.classes) == 2 else max(int(label), 0) for label in labels]
-
-
-def case_names(trainer: pl.Trainer, rows: Tensor) -> list[str]:
-    """The pseudonyms of cases, or their numbers where the data module has no table of them."""
-    table = getattr(trainer.datamodule, "cases", None)  # type: ignore[attr-defined]
-    if table is None or "case" not in table:
-        return [f"case {int(row)}" for row in rows]
-    return [str(name) for name in table["case"].iloc[rows.tolist()]]
 
 
 def pixels_of(figure: Figure) -> NDArray[np.uint8]:

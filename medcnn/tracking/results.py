@@ -13,7 +13,8 @@ from torch import Tensor
 
 from medcnn.report.figures import confusion_figure, precision_recall_figure, reliability_figure, roc_figure
 from medcnn.report.outcome import Curve, Outcome, most_confident, precision_recall_of, reliability_of, roc_of
-from medcnn.tracking.looks import cam_figure, case_names
+from medcnn.tracking.casework import case_names, groups_of, patients_of
+from medcnn.tracking.looks import cam_figure
 
 SPLITS = {"val": "validation cases", "test": "test cases"}
 
@@ -33,6 +34,10 @@ def outcome_of(trainer: pl.Trainer, task: Any, stage: str) -> Outcome | None:
         classes=list(task.classes),
         multilabel=task.multilabel,
         thresholds=decision.thresholds,
+        patients=patients_of(trainer, found["cases"]),
+        logits=found["logits"].double().numpy(),
+        groups=groups_of(trainer, found["cases"], task.classes),
+        split=stage,
     )
 
 
@@ -67,7 +72,7 @@ def _telling_cases(trainer: pl.Trainer, task: Any, outcome: Outcome, stage: str,
     figures = {}
     for name, right in (("most_confident_right", True), ("most_confident_wrong", False)):
         rows = most_confident(outcome, n, right)
-        batch = _batch_of(trainer, task.evaluated[stage]["cases"][rows], stage) if rows else None
+        batch = batch_of(trainer, task.evaluated[stage]["cases"][rows], stage) if rows else None
         if batch is None:
             continue
         title = f"Called {'rightly' if right else 'wrongly'} with most confidence, {SPLITS.get(stage, stage)}"
@@ -85,7 +90,7 @@ def _called_class(outcome: Outcome, row: int) -> int:
     return list(outcome.classes).index(outcome.calls[row])
 
 
-def _batch_of(trainer: pl.Trainer, cases: Tensor, stage: str) -> dict[str, Tensor] | None:
+def batch_of(trainer: pl.Trainer, cases: Tensor, stage: str) -> dict[str, Tensor] | None:
     """Images, labels and numbers of chosen cases in the order asked for, from the split's own loader."""
     loader: Any = getattr(trainer.datamodule, f"{stage}_dataloader", list)()  # type: ignore[attr-defined]
     if hasattr(loader, "batch"):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from medcnn.report.segmentation import CaseScores, Shown
 from medcnn.report.segmentation_figures import dice_figure, overlay_figure
-from medcnn.tracking.looks import case_names, pixels_of
+from medcnn.tracking.casework import case_names, groups_of, patients_of
+from medcnn.tracking.looks import pixels_of
 from medcnn.tracking.scrub import scrub
 
 Case = Mapping[str, Any]
@@ -51,7 +53,7 @@ def scores_of(trainer: pl.Trainer, task: Any, stage: str) -> CaseScores | None:
 def write_scores(folder: Path, trainer: pl.Trainer, task: Any, scores: CaseScores, stage: str, cases: int) -> None:
     """Write the table (CSV), the summary with its intervals (JSON) and the figures (PNG) of one evaluation."""
     of = SPLITS.get(stage, stage)
-    scores.table().to_csv(folder / "cases.csv", index=False)
+    case_rows(trainer, task, scores, stage).to_csv(folder / "cases.csv", index=False)
     summary = getattr(task, "summaries", {}).get(stage)
     if summary is not None:
         text = json.dumps(scrub(_plain(vars(summary))), indent=2)
@@ -64,6 +66,18 @@ def write_scores(folder: Path, trainer: pl.Trainer, task: Any, scores: CaseScore
             figures[name] = figure
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png")
+
+
+def case_rows(trainer: pl.Trainer, task: Any, scores: CaseScores, stage: str) -> pd.DataFrame:
+    """One row a case and class: pseudonyms of case and patient, class, every figure, and the groups it belongs to."""
+    table, numbers = scores.table(), task.evaluated[stage]["cases"]
+    repeated = np.repeat(np.arange(len(numbers)), len(scores.classes))
+    patients, groups = patients_of(trainer, numbers), groups_of(trainer, numbers, task.classes)
+    if patients is not None:
+        table.insert(1, "patient", np.asarray(patients, dtype=object)[repeated])
+    if groups is not None:
+        table = table.join(groups.iloc[repeated].reset_index(drop=True).add_prefix("group/"))
+    return table
 
 
 def _chosen(

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from medcnn.errors import TrackingError
+from medcnn.tracking.runs import find_run
 from medcnn.tracking.store import ARTIFACTS, open_store, sqlite_file, store_uri
 
 HOST = "127.0.0.1"
@@ -20,18 +21,25 @@ _START_S, _STOP_S = 90, 10
 
 
 @contextmanager
-def serving(given: str | None = None, port: int = 5000) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the server while the block runs; gives the address of the newest experiment, and the process.
+def serving(
+    given: str | None = None, port: int = 5000, run: str | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run the server while the block runs; gives the address to open, and the process.
 
     It listens on the loopback interface and nowhere else: runs hold radiographs, and MLflow asks nobody who they are.
 
+    Args:
+        given: The store; as for ``open_store``.
+        port: Where to listen.
+        run: The run to open, as ``find_run`` takes it; the runs of the newest experiment by default.
+
     Raises:
-        TrackingError: If there is no store, the port is taken, or the server does not come up.
+        TrackingError: If there is no store or no such run, the port is taken, or the server does not come up.
     """
     uri = store_uri(given)
     folder, backend = _place(uri)
     _check_port(port)
-    page = _newest_experiment(uri)
+    page = _newest_experiment(uri) if run is None else _page_of(uri, run)
     process = _start(folder, backend, port)
     try:
         _wait_until_it_answers(process, port)
@@ -68,6 +76,11 @@ def _check_port(port: int) -> None:
 def _newest_experiment(uri: str) -> str:
     found = open_store(uri).search_experiments(order_by=["last_update_time DESC"], filter_string="name != 'Default'")
     return f"#/experiments/{found[0].experiment_id}/runs" if found else ""
+
+
+def _page_of(uri: str, run: str) -> str:
+    found = find_run(open_store(uri), run).info
+    return f"#/experiments/{found.experiment_id}/runs/{found.run_id}"
 
 
 def _start(folder: Path, backend: str, port: int) -> subprocess.Popen[bytes]:

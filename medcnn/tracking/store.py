@@ -26,6 +26,8 @@ ARTIFACTS = "mlartifacts"
 _SQLITE = "sqlite:///"
 # A location MLflow does not resolve against the working directory; it stands only until it is replaced.
 _PENDING = "mlflow-artifacts:/pending"
+# Without it MLflow's page asks every reader whether this is about language models, and hides the charts until told.
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class BesideTheStore(LocalArtifactRepository):
@@ -90,7 +92,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     known = client.get_experiment_by_name(name)
     if known is None:
         try:
-            client.create_experiment(name, artifact_location=None if database is None else _PENDING)
+            client.create_experiment(name, artifact_location=None if database is None else _PENDING, tags=_KIND)
         except MlflowException as error:
             # Another process was faster: its experiment serves.
             if error.error_code != "RESOURCE_ALREADY_EXISTS":

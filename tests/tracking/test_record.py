@@ -111,10 +111,15 @@ def test_the_run_tells_code_libraries_device_and_seed(fitted: tuple[Path, RunLog
 
 
 def test_the_fixed_cases_are_looked_at_in_every_chosen_epoch(fitted: tuple[Path, RunLogger]) -> None:
-    pictures = sorted(path.name for path in artifact(*fitted, "images").iterdir() if path.suffix == ".png")
-    steps = {name.split("+step+")[1].split("+")[0] for name in pictures}
-    assert steps == {"0", "1"}
-    assert all(name.startswith("grad_cam_val") for name in pictures)
+    pictures = [path.name.split("+")[:3:2] for path in artifact(*fitted, "images").iterdir() if path.suffix == ".png"]
+    assert {step for key, step in pictures if key == "grad_cam_val"} == {"0", "1"}
+
+
+def test_the_figures_of_an_evaluation_stand_in_the_image_grid_beside_those_of_other_runs(
+    fitted: tuple[Path, RunLogger],
+) -> None:
+    pictures = {path.name.split("+")[0] for path in artifact(*fitted, "images").iterdir()}
+    assert {"val_roc", "val_confusion", "test_roc", "test_confusion", "test_reliability"} <= pictures
 
 
 @pytest.mark.parametrize("stage", ["val", "test"])
@@ -131,7 +136,10 @@ def test_figures_stand_beside_the_data_they_were_drawn_from(fitted: tuple[Path, 
 def test_predictions_hold_pseudonyms_and_give_back_the_curve(fitted: tuple[Path, RunLogger]) -> None:
     table = pd.read_csv(artifact(*fitted, "val") / "predictions.csv")
     curve = pd.read_csv(artifact(*fitted, "val") / "roc.csv")
-    assert list(table.columns) == ["case", "label", "probability/normal", "probability/pneumonia", "call"]
+    assert list(table.columns) == [
+        "case", "patient", "label", "logit/normal", "logit/pneumonia", "probability/normal", "probability/pneumonia",
+        "call", "group/sex",
+    ]  # fmt: skip
     assert table["case"].str.fullmatch("c[0-9a-f]{12}").all()
     area = ((curve["sensitivity"] + curve["sensitivity"].shift()) / 2 * curve["false_positive_rate"].diff()).sum()
     expected = roc_auc_score(table["label"] == "pneumonia", table["probability/pneumonia"])
@@ -144,7 +152,8 @@ def test_without_a_composed_config_the_hyperparameters_and_figures_are_logged_at
     run = logger.experiment.get_run(logger.run_id)
     assert run.data.params["lr"] == "0.1"
     assert (workplace / run.info.artifact_uri / "val" / "roc.png").is_file()
-    assert not (workplace / run.info.artifact_uri / "images").exists()
+    pictures = {path.name.split("+")[0] for path in (workplace / run.info.artifact_uri / "images").iterdir()}
+    assert not {name for name in pictures if name.startswith("grad_cam")}
     assert run.info.status == "FINISHED"
 
 

@@ -80,7 +80,13 @@ class FakeData(pl.LightningDataModule):
         self.images = torch.rand(12, 1, 8, 8, generator=torch.Generator().manual_seed(0)) + self.labels.view(
             -1, 1, 1, 1
         )
-        self.cases = pd.DataFrame({"case": [f"c{row:012x}" for row in range(12)]})
+        self.cases = pd.DataFrame({
+            "case": [f"c{row:012x}" for row in range(12)],
+            "patient": [f"p{row // 2:012x}" for row in range(12)],
+            "split": "test",
+            "label": self.labels.numpy(),
+            "sex": ["f", "m"] * 6,
+        })  # fmt: skip
 
     def _batches(self) -> DataLoader:
         batches = [{"image": self.images[r], "label": self.labels[r], "case": r} for r in torch.arange(12).split(4)]

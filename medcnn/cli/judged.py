@@ -1,0 +1,128 @@
+"""What ``medcnn report`` judges: the evaluation of a run, or a table of predictions that anybody made."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medcnn.errors import ReportError
+from medcnn.io.subgroups import describing_columns
+from medcnn.io.table import read_table
+from medcnn.report.facts import RunFacts
+from medcnn.report.outcome import Outcome
+from medcnn.report.outcome_table import outcome_from_table
+from medcnn.tasks.checkpoint import open_product
+from medcnn.tracking.models import fetch
+from medcnn.tracking.runs import fetch_run
+
+TABLES = (".csv", ".tsv", ".parquet", ".pq")
+VERBS = {"test": "test", "val": "validate"}
+# Names that medcnn made, of which none leads to a person.
+_PSEUDONYM = r"[cp][0-9a-f]{12}"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is judged, and what is known of it.
+
+    Attributes:
+        facts: Of the run; bare for a table.
+        split: Which of its cases.
+        outcome: What a classifier said of them; None for a segmentation.
+        val: Of the validation cases, where another split is judged and they were recorded.
+        scores: How well a segmentation did, one row a case and class; None for a classifier.
+        notes: What was done to the table, for whoever reads the terminal.
+    """
+
+    facts: RunFacts
+    split: str
+    outcome: Outcome | None
+    val: Outcome | None = None
+    scores: pd.DataFrame | None = None
+    notes: Sequence[str] = ()
+
+
+def is_table(name: str) -> bool:
+    """Whether a name is that of a file with predictions, not of a run."""
+    return Path(name).suffix.lower() in TABLES
+
+
+def judged_run(uri: str, split: str) -> Judged:
+    """The recorded evaluation of a run.
+
+    Raises:
+        TrackingError: The store has no such run.
+        ReportError: The run was not evaluated on that split, or its table does not read.
+    """
+    facts = fetch_run(uri)
+    facts = replace(facts, model=_with_digest(facts))
+    place = None if facts.folder is None else facts.folder / split
+    if place is not None and (place / "cases.csv").is_file():
+        table = pd.read_csv(place / "cases.csv", dtype={"case": str, "patient": str, "class": str})
+        return Judged(facts, split, None, scores=table)
+    outcome = _outcome_of(facts, split)
+    if outcome is None:
+        raise ReportError(
+            f"run {facts.run_id} holds no predictions of its {split} cases: run `medcnn {VERBS[split]} --config CONFIG "
+            f"--ckpt_path runs:/{facts.run_id}` first, with the data that it was trained with"
+        )
+    return Judged(facts, split, outcome, _outcome_of(facts, "val") if split == "test" else None)
+
+
+def judged_table(path: Path, split: str, classes: Sequence[str] | None = None) -> Judged:
+    """A table that anybody made: what could name a person is left out or replaced by numbers, and that is said.
+
+    Raises:
+        ManifestError: The file is no table.
+        ReportError: It holds no predictions.
+    """
+    frame, notes = nameless(read_table(path))
+    dropped: list[str] = []
+
+    def describing(columns: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+        kept, left_out = describing_columns(columns)
+        dropped.extend(left_out)
+        return kept, left_out
+
+    outcome = outcome_from_table(frame, classes, split=split, describing=describing)
+    if dropped:
+        notes.append(f"left out, for they may name a person: {', '.join(dropped)}")
+    return Judged(RunFacts(name="a table of predictions"), split, outcome, notes=notes)
+
+
+def nameless(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The table with numbers in place of cases and patients, unless they are pseudonyms of medcnn; and what was done.
+
+    Columns ``group/...`` lose that word: what they hold has yet to be looked at, as any other column.
+    """
+    frame, notes = frame.rename(columns=lambda name: str(name).removeprefix("group/")), []
+    frame = frame.loc[:, ~frame.columns.duplicated()]
+    for column, word in (("case", "case"), ("patient", "patient")):
+        if column in frame and not frame[column].str.fullmatch(_PSEUDONYM).all():
+            codes, _ = pd.factorize(frame[column])
+            names = pd.Series(codes + 1, index=frame.index).map(f"{word} {{}}".format)
+            frame[column] = names.where(frame[column] != "", "")
+            notes.append(f"column {column} was replaced by numbers in the order of the table: it may name persons")
+    return frame, notes
+
+
+def _outcome_of(facts: RunFacts, split: str) -> Outcome | None:
+    """What a run's table of predictions says, at its own classes and thresholds; None where it has none."""
+    path = None if facts.folder is None else facts.folder / split / "predictions.csv"
+    if path is None or not path.is_file():
+        return None
+    # Words such as "None" or "NA" name classes and groups as well as any.
+    frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"case": str, "patient": str})
+    thresholds = facts.decision.get("thresholds") or {}
+    return outcome_from_table(frame, facts.model.get("classes"), thresholds, split=split)
+
+
+def _with_digest(facts: RunFacts) -> dict[str, Any]:
+    """What the logged product says of itself, with what only its weights tell: its digest and how many numbers."""
+    if not facts.model:
+        return {}
+    product = open_product(fetch(f"runs:/{facts.run_id}"))
+    parameters = sum(p.numel() for p in product.build_task().net.parameters())
+    return dict(facts.model) | {"digest": product.digest, "parameters": parameters}

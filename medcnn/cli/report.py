@@ -1,0 +1,92 @@
+"""``medcnn report``: the page by which a model is judged, one HTML file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from medcnn.errors import ConfigError, ReportError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from medcnn.cli.judged import Judged
+    from medcnn.report.page import Page
+
+
+@dataclass
+class Report:
+    """Make the page by which a model is judged: one HTML file that needs no network, its tables and its pictures.
+
+    The page of a run is also logged into that run, under report/. A table of predictions may come from any program:
+    CSV or Parquet, one row a case, with the columns label and probability; of more than two classes, or of several
+    findings, probability/CLASS for each, and of several findings label/CLASS (0, 1 or empty). What may stand beside
+    them: case, patient (several rows of one patient are counted as such), call, logit or logit/CLASS, and any columns
+    that describe groups, such as sex or scanner. What could name a person is left out.
+
+    Attributes:
+        run: runs:/ID, an ID or its beginning, "last", models:/name@alias; or a table of predictions.
+        compare: Another run, or table, on the same cases: put beside the first, with the paired test.
+        prevalence: Share of patients with the finding where the model is to be used: PPV and NPV are restated for it.
+        about: YAML file with what only people know of the model (intended use, population, ...).
+        out: Folder for the page; report_ and the beginning of the run's ID by default.
+        split: Which cases it is judged on.
+        classes: Of a table with two classes whose labels are names: those names, the finding second.
+    """
+
+    run: str
+    compare: str | None = None
+    prevalence: float | None = None
+    about: Path | None = None
+    out: Path | None = None
+    split: Literal["test", "val"] = "test"
+    classes: list[str] | None = None
+
+    def __call__(self) -> int:
+        """Make the page, log it, and say where it is and what it says first.
+
+        Raises:
+            MedcnnError: No such run or table, no predictions in it, or files that do not read.
+        """
+        if self.prevalence is not None and not 0 < self.prevalence < 1:
+            raise ConfigError(f"prevalence is {self.prevalence:g}; give a share above 0 and below 1, as 0.1")
+        # What these import takes seconds, and --help has no use for it.
+        from medcnn.cli.reporting import keep, page_of, said_about
+
+        first = self._judged(self.run, said_about(self.about))
+        second = None if self.compare is None else self._judged(self.compare, {})
+        for note in [*first.notes, *(second.notes if second else ())]:
+            print(f"note     {note}")
+        page = page_of(first, second, self.prevalence)
+        out = keep(page, first.facts, self._out(first))
+        self._say(page, out, first)
+        return 0
+
+    def _judged(self, name: str, about: "Mapping[str, str]") -> "Judged":
+        from dataclasses import replace
+
+        from medcnn.cli.judged import is_table, judged_run, judged_table
+
+        if not is_table(name):
+            judged = judged_run(name, self.split)
+        elif Path(name).is_file():
+            judged = judged_table(Path(name), self.split, self.classes)
+        else:
+            raise ReportError(f"there is no table {Path(name).name} at the place given: check the path")
+        return replace(judged, facts=replace(judged.facts, about=about))
+
+    def _out(self, judged: "Judged") -> Path:
+        out = self.out or Path(f"report_{judged.facts.run_id[:8] or 'table'}")
+        if out.exists() and not out.is_dir():
+            raise ConfigError(f"out is {out.name}, which is a file: give a folder with --out")
+        return out
+
+    def _say(self, page: "Page", out: Path, judged: "Judged") -> None:
+        from medcnn.cli.reporting import headline_of
+
+        for warning in page.warnings:
+            print(f"warning  {warning}")
+        for name, estimate in headline_of(page).items():
+            print(f"{name:<24} {estimate}")
+        print(f"page     {out / 'report.html'}")
+        if judged.facts.run_id:
+            print(f"         also in the run, under report/; medcnn ui --run {judged.facts.run_id[:8]} opens it")

@@ -1,0 +1,95 @@
+"""From what is judged to a page in a folder, and into the run."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from medcnn.cli.judged import Judged
+from medcnn.errors import ReportError
+from medcnn.metrics.estimate import Estimate
+from medcnn.report.about import checked_about
+from medcnn.report.classification_page import classification_page
+from medcnn.report.comparison import comparison_sections
+from medcnn.report.facts import RunFacts
+from medcnn.report.guidelines import guidelines_section
+from medcnn.report.model_card import model_card
+from medcnn.report.page import Headline, Page, Section
+from medcnn.report.page_html import write_page
+from medcnn.report.segmentation_page import segmentation_page
+from medcnn.tracking.notes import report_note
+from medcnn.tracking.runs import log_report
+
+
+def said_about(path: Path | None) -> dict[str, str]:
+    """What a person wrote about the model.
+
+    Raises:
+        ReportError: The file does not read, or says what nobody asked.
+    """
+    if path is None:
+        return {}
+    try:
+        return checked_about(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        kind = type(error).__name__
+        raise ReportError(f"{path.name} does not read as YAML ({kind}): expected lines 'key: text'") from None
+
+
+def page_of(first: Judged, second: Judged | None, prevalence: float | None) -> Page:
+    """The page of a classifier or of a segmentation, with a second model beside the first where one is given.
+
+    Raises:
+        ReportError: The two cannot be compared.
+    """
+    beside = [] if second is None else _beside(first, second)
+    page = _page_without_guidelines(first, prevalence)
+    page = replace(page, sections=[*page.sections, *beside])
+    return replace(page, sections=[*page.sections, guidelines_section(first.facts, page)])
+
+
+def keep(page: Page, facts: RunFacts, out: Path) -> Path:
+    """Write the page into ``out`` and log it into its run; returns the folder.
+
+    Only what was made here is logged: the folder may hold other files of the user.
+    """
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        write_page(page, folder)
+        card = json.dumps(model_card(facts, page), indent=2, ensure_ascii=False, allow_nan=False)
+        (folder / "model_card.json").write_text(card + "\n", encoding="utf-8")
+        try:
+            shutil.copytree(folder, out, dirs_exist_ok=True)
+        except OSError as error:
+            raise ReportError(f"cannot write into {out}: {error}; give another folder with --out") from error
+        if facts.run_id:
+            log_report(facts.run_id, folder, headline_of(page), report_note(page, facts.run_id))
+    return out
+
+
+def headline_of(page: Page) -> Mapping[str, Estimate]:
+    """The first figures of a page."""
+    found: dict[str, Estimate] = {}
+    for block in page.blocks():
+        if isinstance(block, Headline):
+            found |= block.figures
+    return found
+
+
+def _beside(first: Judged, second: Judged) -> list[Section]:
+    if first.outcome is None or second.outcome is None:
+        raise ReportError(
+            "two runs are compared by their predictions of cases; a segmentation gets a report of its own"
+        )
+    return comparison_sections(first.outcome, second.outcome, first.facts, second.facts)
+
+
+def _page_without_guidelines(judged: Judged, prevalence: float | None) -> Page:
+    if judged.outcome is not None:
+        return classification_page(judged.outcome, judged.val, judged.facts, prevalence)
+    assert judged.scores is not None
+    return segmentation_page(judged.scores, judged.facts, judged.split)

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from medcnn.metrics.bootstrap import bootstrap_mean
 from medcnn.metrics.by_patient import owners
 from medcnn.metrics.estimate import NAN, Estimate
+from medcnn.metrics.forecasts import drawn_sums
 from medcnn.metrics.rates import share
 
 Array = NDArray[np.float64]
@@ -181,12 +181,14 @@ def _quantile(scores: Array, alpha: float) -> float:
     return float(np.sort(scores)[place - 1]) if place <= len(scores) else float("inf")
 
 
-def _mean_size(sizes: Labels, of: Labels) -> Estimate:
-    about = Estimate(NAN, n=len(sizes), patients=len(np.unique(of)), method="bootstrap over patients")
+def _mean_size(sizes: Labels, patients: Labels) -> Estimate:
+    of = owners(patients.tolist(), len(sizes))
+    about = Estimate(NAN, n=len(sizes), patients=of.patients, method="bootstrap over patients")
     if not len(sizes):
         return about._replace(reason="there is no case")
     about = about._replace(value=float(sizes.mean()))
-    low, high = bootstrap_mean(sizes[:, None].astype(np.float64), of.tolist(), draws=1000)
-    if np.isnan(low) or low == high:
+    if of.patients < 2 or sizes.min() == sizes.max():
         return about._replace(reason="the patients do not differ: their spread cannot be told")
-    return about._replace(low=low, high=high)
+    drawn = drawn_sums(np.stack([sizes, np.ones(len(sizes))], axis=1), of, draws=1000, seed=0)
+    low, high = np.percentile(drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
+    return about._replace(low=float(low), high=float(high))

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from medcnn.metrics.bootstrap import bootstrap_weights
-from medcnn.metrics.forecasts import Forecasts, forecasts
+from medcnn.metrics.by_patient import Owners
+from medcnn.metrics.forecasts import Forecasts, forecasts, gathered
 
 Array = NDArray[np.float64]
 
@@ -77,26 +78,27 @@ def decision_curve(
         )
     order = np.argsort(given, kind="stable")
     cases = forecasts(probabilities, positive, patients)
-    sums = _sums_by_patient(cases, given[order])
+    of = gathered(cases.of, seed)
+    sums = _sums_by_patient(cases, of, given[order])
     model, everybody = _net_benefits(sums.sum(axis=0)[None], given[order])
     low = high = np.full(len(given), np.nan)
     reason = cases.left_out if len(cases.positive) else "no case has a probability"
     if cases.of.patients < 2:
         reason = "; ".join(filter(None, ["one patient alone gives no interval" * cases.of.patients, reason]))
     else:
-        drawn = [_net_benefits(w @ sums, given[order])[0] for w in bootstrap_weights(None, len(sums), draws, seed)]
+        drawn = [_net_benefits(w @ sums, given[order])[0] for w in bootstrap_weights(None, of.patients, draws, seed)]
         low, high = np.percentile(np.concatenate(drawn), [2.5, 97.5], axis=0)
     back = np.argsort(order, kind="stable")
     return DecisionCurve(given, model[0][back], low[back], high[back], everybody[0][back], reason)
 
 
-def _sums_by_patient(cases: Forecasts, ascending: Array) -> csr_array:
+def _sums_by_patient(cases: Forecasts, of: Owners, ascending: Array) -> csr_array:
     """Cases of each patient by the thresholds they reach and by finding, ``(patients, 2 * (T + 1))``."""
     # A case at a threshold is treated there, as one above it.
     reached = np.searchsorted(ascending, cases.probability, side="right")
     columns = reached + np.where(cases.positive, 0, len(ascending) + 1)
-    shape = cases.of.patients, 2 * (len(ascending) + 1)
-    return csr_array((np.ones(len(columns)), (cases.of.number, columns)), shape=shape)
+    shape = of.patients, 2 * (len(ascending) + 1)
+    return csr_array((np.ones(len(columns)), (of.number, columns)), shape=shape)
 
 
 def _net_benefits(sums: Array, ascending: Array) -> tuple[Array, Array]:

@@ -30,15 +30,6 @@ class Forecasts(NamedTuple):
     of: Owners
     left_out: str
 
-    def drawn_sums(self, columns: Array, draws: int, seed: int) -> Array:
-        """Columns ``(n, C)`` summed over the cases of each draw of patients, ``(draws, C)``."""
-        of = self.of
-        if of.patients > _MOST_DRAWN:
-            of = Owners((np.random.default_rng(seed).permutation(of.patients) % _MOST_DRAWN)[of.number], _MOST_DRAWN)
-        # Summed by patient first: then a draw is one product of matrices, and as large as there are patients.
-        sums = np.stack([of.sums(column) for column in columns.T], axis=1) if of.several else columns
-        return np.concatenate([times @ sums for times in bootstrap_weights(None, of.patients, draws, seed)])
-
 
 def forecasts(probabilities: Any, positive: Any, patients: Sequence[object] | None = None) -> Forecasts:
     """Cases that have a probability, checked.
@@ -55,3 +46,19 @@ def forecasts(probabilities: Any, positive: Any, patients: Sequence[object] | No
         raise ValueError(f"probabilities range from {held.min():g} to {held.max():g}; expected 0 to 1, not logits")
     left_out = f"cases without a probability are left out: {missing}" if missing else ""
     return Forecasts(held, true[known], owners(patients, len(true)).among(known), left_out)
+
+
+def gathered(of: Owners, seed: int) -> Owners:
+    """Patients as they are drawn: many of them by chance in 20,000 groups, which spare time and keep the spread."""
+    if of.patients <= _MOST_DRAWN:
+        return of
+    group = np.random.default_rng(seed).permutation(of.patients) % _MOST_DRAWN
+    return Owners(group[of.number], _MOST_DRAWN)
+
+
+def drawn_sums(columns: Array, of: Owners, draws: int, seed: int) -> Array:
+    """Columns ``(n, C)`` summed over the cases of each draw of patients, ``(draws, C)``."""
+    drawn = gathered(of, seed)
+    # Summed by patient first: then a draw is one product of matrices, and as large as there are patients.
+    sums = np.stack([drawn.sums(column) for column in columns.T], axis=1)
+    return np.concatenate([times @ sums for times in bootstrap_weights(None, drawn.patients, draws, seed)])

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcnn.metrics.estimate import NAN, Estimate
-from medcnn.metrics.forecasts import Forecasts, forecasts
+from medcnn.metrics.forecasts import Forecasts, drawn_sums, forecasts
 from medcnn.metrics.rates import share
 from medcnn.metrics.recalibration import CLIP, calibration_intercept, calibration_line, logits_of, probability_of
 
@@ -116,7 +116,7 @@ def calibration_figures(
         return {name: Estimate(NAN, reason=_joined("no case has a probability", cases.left_out)) for name in names}
     columns = _binned(cases, bins, equal_counts)
     lines = _Lines(cases)
-    of_draws = cases.drawn_sums(np.hstack([columns, lines.columns]), draws, seed)
+    of_draws = drawn_sums(np.hstack([columns, lines.columns]), cases.of, draws, seed)
     values = {name: float(value[0]) for name, value in _of_sums(columns.sum(axis=0)[None]).items()}
     binned = of_draws[:, : columns.shape[1]]
     drawn, chance = _of_sums(binned), _by_chance(binned, columns.sum(axis=0))

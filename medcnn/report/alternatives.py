@@ -19,6 +19,8 @@ from medcnn.report.outcome import Finding
 
 SENSITIVITIES, SPECIFICITIES = (0.90, 0.95, 0.99), (0.90, 0.95)
 GUARANTEED, CONFIDENCE = 0.90, 0.95
+#: Of several findings these rules alone: the table would be too long to read.
+FEW_RULES = (f"sensitivity {0.95:.0%}", f"specificity {0.90:.0%}", f"sensitivity {GUARANTEED:.0%}, guaranteed")
 #: What a miss costs in false alarms: an example, for the price is not ours to name.
 MISS, ALARM = 10.0, 1.0
 
@@ -33,6 +35,7 @@ def alternatives_table(evidence: Evidence) -> pd.DataFrame:
             rows += [
                 ({"finding": finding.name} if several else {}) | _judged(rule, point, finding, evidence.level)
                 for rule, point in _chosen(chooser, evidence.prevalence)
+                if not several or rule in FEW_RULES
             ]
     return pd.DataFrame(rows)
 
@@ -47,12 +50,9 @@ def _chosen(finding: Finding, prevalence: float | None) -> list[tuple[str, Opera
         f"specificity {target:.0%}": partial(threshold_for_specificity, scores, positive, target)
         for target in SPECIFICITIES
     }
-    at = "" if prevalence is None else f", prevalence {prevalence:.2%}"
-    rules[f"least cost, a miss as bad as {MISS:g} false alarms (an example){at}"] = lambda: threshold_for_cost(
-        scores, positive, MISS, ALARM, prevalence
-    )
-    rules[f"sensitivity of at least {GUARANTEED:.0%}, guaranteed with {CONFIDENCE:.0%} confidence"] = lambda: (
-        threshold_with_guarantee(scores, positive, GUARANTEED, CONFIDENCE, finding.patients)
+    rules["least cost"] = lambda: threshold_for_cost(scores, positive, MISS, ALARM, prevalence)
+    rules[f"sensitivity {GUARANTEED:.0%}, guaranteed"] = lambda: threshold_with_guarantee(
+        scores, positive, GUARANTEED, CONFIDENCE, finding.patients
     )
     return [(rule, choose()) for rule, choose in rules.items()]
 
@@ -61,12 +61,11 @@ def _judged(rule: str, point: OperatingPoint, finding: Finding, level: float) ->
     row: dict[str, object] = {
         "chosen for": rule,
         "threshold": point.threshold,
-        "on validation: sensitivity": point.sensitivity,
-        "on validation: specificity": point.specificity,
+        "validation sensitivity": point.sensitivity,
+        "validation specificity": point.specificity,
     }
     if point.threshold == point.threshold:
         found = rates(finding.scores >= point.threshold, finding.positive, finding.patients, level)
     else:
-        found = dict.fromkeys(("sensitivity", "specificity", "ppv", "npv"), Estimate(NAN, reason=point.reason))
-    names = {"sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}
-    return row | {name: found[rate] for rate, name in names.items()}
+        found = dict.fromkeys(("sensitivity", "specificity"), Estimate(NAN, reason=point.reason))
+    return row | {"sensitivity": found["sensitivity"], "specificity": found["specificity"]}

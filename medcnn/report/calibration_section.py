@@ -1,15 +1,19 @@
 """Whether a probability means what it says, before and after the temperature."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy.special import expit, softmax
 
+from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.reliability import ReliabilityBin, reliability
 from medcnn.report.evidence import Evidence, calibration_of
 from medcnn.report.evidence_figures import reliability_figure
 from medcnn.report.outcome import Array, Finding, Outcome
 from medcnn.report.page import Block, Picture, Section, Table, Text
 
+Figures = Mapping[str, Estimate]
 BINS = 10
 NAMES = {
     "intercept": "intercept (0 is right)",
@@ -21,7 +25,7 @@ NAMES = {
     "brier_resolution": "Brier: resolution (higher is better)",
     "brier_uncertainty": "Brier: uncertainty (of the cases, not of the model)",
     "brier_within_bins": "Brier: what differs within bins",
-    "ece_debiased": "expected calibration error, less what chance adds",
+    "ece_debiased": "the same, less what chance adds",
 }
 
 
@@ -64,17 +68,34 @@ def _words(evidence: Evidence) -> str:
 
 
 def _table(evidence: Evidence, before: Array | None) -> Table:
-    rows, several = [], len(evidence.findings) > 1
-    for finding in evidence.findings:
-        after = evidence.calibration[finding.name]
-        raw = None if before is None else calibration_of(column_of(before, finding, evidence.test), finding)
-        for name, figure in after.items():
-            row: dict[str, object] = {"finding": finding.name} if several else {}
-            row["figure"] = NAMES.get(name, name)
-            row |= {"before": raw[name], "after": figure} if raw else {"value": figure}
-            rows.append(row | {"method": figure.method})
-    told = "Before: the net's own probabilities; after: divided by the temperature." if before is not None else ""
-    return Table("calibration", pd.DataFrame(rows), told, shown=80)
+    raw = {
+        finding.name: calibration_of(column_of(before, finding, evidence.test), finding)
+        for finding in evidence.findings
+        if before is not None
+    }
+    told = "Before: the net's own probabilities; after: divided by the temperature." if raw else ""
+    after = evidence.calibration
+    if len(after) > 1:
+        rows = [_row(name, raw.get(name), figures) for name, figures in after.items()]
+    else:
+        rows = [row for name, figures in after.items() for row in _rows(raw.get(name), figures)]
+    return Table("calibration", pd.DataFrame(rows), told, shown=60)
+
+
+def _rows(before: Figures | None, after: Figures) -> list[dict[str, object]]:
+    """All figures of the one finding, a row each."""
+    rows: list[dict[str, object]] = []
+    for key, figure in after.items():
+        values = {"before": before[key], "after": figure} if before else {"value": figure}
+        rows.append({"figure": NAMES.get(key, key), **values, "method": figure.method})
+    return rows
+
+
+def _row(name: str, before: Figures | None, after: Figures) -> dict[str, object]:
+    """A finding among several: the few figures that there is room for."""
+    error = {"calibration error, before": before["ece"]} if before else {}
+    kept = {"calibration error": "ece", "intercept": "intercept", "slope": "slope", "Brier": "brier"}
+    return {"finding": name, **error, **{title: after[key] for title, key in kept.items()}}
 
 
 def _picture(finding: Finding, place: int, before: Array | None, evidence: Evidence) -> Picture:

@@ -86,12 +86,12 @@ def headline_section(evidence: Evidence) -> Section:
 
 def headline(evidence: Evidence) -> dict[str, Estimate]:
     """AUROC, sensitivity, specificity and calibration error; of several findings their plain means."""
-    found = {"auroc": list(evidence.aurocs.values())}
+    found = {"AUROC": list(evidence.aurocs.values())}
     found |= {name: [rates[name] for rates in evidence.rates.values()] for name in ("sensitivity", "specificity")}
-    found["ece"] = [figures["ece"] for figures in evidence.calibration.values()]
+    found["calibration error"] = [figures["ece"] for figures in evidence.calibration.values()]
     if len(evidence.findings) == 1:
         return {name: estimates[0] for name, estimates in found.items()}
-    return {f"mean_{name}": _mean(estimates) for name, estimates in found.items()}
+    return {f"mean {name}": _mean(estimates) for name, estimates in found.items()}
 
 
 def verdict(evidence: Evidence) -> str:

@@ -5,8 +5,8 @@ import pandas as pd
 
 from medcnn.metrics.bootstrap import bootstrap_average_precision
 from medcnn.metrics.estimate import Estimate
-from medcnn.report.evidence import Evidence, estimate_table
-from medcnn.report.evidence_figures import score_histogram_figure
+from medcnn.report.evidence import Evidence, estimate_table, methods
+from medcnn.report.evidence_figures import BINS, score_histogram_figure
 from medcnn.report.figures import precision_recall_figure, roc_figure
 from medcnn.report.outcome import Curve, Finding, precision_recall_of, roc_of
 from medcnn.report.page import Block, Picture, Section, Table, Text
@@ -59,7 +59,9 @@ def _areas(evidence: Evidence) -> Table:
             finding.scores, finding.positive, finding.patients, draws=evidence.draws, level=evidence.level
         )
     caption = "The average precision of a model that knows nothing is the prevalence among these cases."
-    return Table("discrimination", estimate_table(figures, len(evidence.findings) > 1), caption, shown=60)
+    several = len(evidence.findings) > 1
+    told = f"{caption} {methods(figures)}" if several else caption
+    return Table("discrimination", estimate_table(figures, several), told, shown=60)
 
 
 def _roc(evidence: Evidence) -> Picture:
@@ -82,7 +84,7 @@ def _histograms(evidence: Evidence) -> list[Picture]:
 
 
 def _histogram(finding: Finding, place: int, evidence: Evidence) -> Picture:
-    edges = np.linspace(0, 1, 21)
+    edges = np.linspace(0, 1, BINS + 1)
     counts = [np.histogram(finding.scores[side], edges)[0] for side in (finding.positive, ~finding.positive)]
     table = pd.DataFrame({"from": edges[:-1], "to": edges[1:], f"with {finding.name}": counts[0], "without": counts[1]})
     alt = f"Probabilities of {finding.name} among {len(finding.scores):,} cases, with it and without it."

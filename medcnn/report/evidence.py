@@ -140,13 +140,32 @@ def bounded_draws(cases: int, most: int = 2000, least: int = 200) -> int:
 
 
 def estimate_table(figures: Mapping[tuple[str, str], Estimate], several: bool) -> pd.DataFrame:
-    """One row a finding and figure; where there is one finding only, its name stands in no row."""
-    rows = [
-        ({"finding": finding} if several else {})
-        | {"figure": name, "value": figure, "cases": figure.n, "patients": figure.patients, "method": figure.method}
-        for (finding, name), figure in figures.items()
-    ]
-    return pd.DataFrame(rows)
+    """One row a figure with all that is known of it; of several findings one row each, and a column a figure.
+
+    Args:
+        figures: Finding and name of the figure, to the figure.
+        several: Whether there are several findings.
+    """
+    if several:
+        rows: dict[str, dict[str, object]] = {}
+        for (finding, name), figure in figures.items():
+            rows.setdefault(finding, {"finding": finding})[name] = figure
+        return pd.DataFrame(list(rows.values()))
+    return pd.DataFrame(
+        [
+            {"figure": name, "value": figure, "cases": figure.n, "patients": figure.patients, "method": figure.method}
+            for (_, name), figure in figures.items()
+        ]
+    )
+
+
+def methods(figures: Mapping[tuple[str, str], Estimate]) -> str:
+    """How the intervals were made, in a sentence, for a table that has no room to say it in each row."""
+    found: dict[str, list[str]] = {}
+    for (_, name), figure in figures.items():
+        if figure.method and name not in found.setdefault(figure.method, []):
+            found[figure.method].append(name)
+    return "Intervals: " + "; ".join(f"{method} ({', '.join(names)})" for method, names in found.items()) + "."
 
 
 def told(estimate: Estimate) -> str:

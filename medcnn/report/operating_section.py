@@ -5,8 +5,8 @@ import pandas as pd
 
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.rates import at_prevalence
-from medcnn.report.alternatives import alternatives_table
-from medcnn.report.evidence import RATES, Evidence, estimate_table
+from medcnn.report.alternatives import CONFIDENCE, MISS, alternatives_table
+from medcnn.report.evidence import RATES, Evidence, estimate_table, methods
 from medcnn.report.evidence_figures import threshold_figure
 from medcnn.report.figures import confusion_figure
 from medcnn.report.outcome import Finding
@@ -15,11 +15,11 @@ from medcnn.report.page import Block, Picture, Section, Table, Text
 NAMES = {
     "sensitivity": "sensitivity",
     "specificity": "specificity",
-    "ppv": "PPV (as many positive as here)",
-    "npv": "NPV (as many positive as here)",
+    "ppv": "PPV",
+    "npv": "NPV",
     "accuracy": "accuracy",
-    "lr_positive": "positive likelihood ratio",
-    "lr_negative": "negative likelihood ratio",
+    "lr_positive": "likelihood ratio +",
+    "lr_negative": "likelihood ratio -",
 }
 
 
@@ -48,11 +48,13 @@ def _words(evidence: Evidence) -> str:
 
 
 def _rates(evidence: Evidence) -> Table:
+    several = len(evidence.findings) > 1
     figures: dict[tuple[str, str], Estimate] = {
         (name, NAMES[rate]): found[rate] for name, found in evidence.rates.items() for rate in RATES if rate in found
     }
     caption = "PPV and NPV hold where the finding is as common as among these cases."
-    return Table("operating_point", estimate_table(figures, len(evidence.findings) > 1), caption, shown=70)
+    told = f"{caption} {methods(figures)}" if several else caption
+    return Table("operating_point", estimate_table(figures, several), told, shown=60)
 
 
 def _confusion(evidence: Evidence) -> Block:
@@ -95,8 +97,13 @@ def _alternatives(evidence: Evidence) -> list[Block]:
         return [Text("Other thresholds: they would have to be chosen on validation cases and judged on others, and "
                      "there are no two such sets here.")]  # fmt: skip
     table = alternatives_table(evidence)
-    caption = "Each chosen on validation cases alone, then judged on the test cases."
-    return [Table("alternatives", table, caption, shown=40)]
+    at = "" if evidence.prevalence is None else f" where {evidence.prevalence:.2%} have the finding"
+    caption = (
+        "Each threshold was chosen on validation cases alone and judged on the test cases. Least cost: a miss as bad "
+        f"as {MISS:g} false alarms{at}, an example. Guaranteed: on new cases like the validation cases, with "
+        f"{CONFIDENCE:.0%} confidence."
+    )
+    return [Table("alternatives", table, caption, shown=60)]
 
 
 def _thresholds(finding: Finding, place: int) -> Picture:

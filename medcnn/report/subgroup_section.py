@@ -40,7 +40,7 @@ def group_table(found: dict[str, Subgroups]) -> pd.DataFrame:
     rows = [
         ({"finding": name} if len(found) > 1 else {})
         | {"column": g.column, "group": g.name, "cases": g.cases, "patients": g.patients, "with it": g.events,
-           "AUROC": g.auroc, "sensitivity": g.sensitivity, "specificity": g.specificity, "PPV": g.ppv, "NPV": g.npv,
+           "AUROC": g.auroc, "sensitivity": g.sensitivity, "specificity": g.specificity,
            "observed over expected": g.observed_over_expected}
         for name, one in found.items() for g in one.groups
     ]  # fmt: skip

@@ -15,6 +15,8 @@ from medcnn.report.outcome import Array, Finding, Outcome, called_wrongly
 from medcnn.report.page import Block, Picture, Section, Table, Text
 
 ALPHAS = (0.1, 0.05)
+#: Of several findings: the table would be too wide to read.
+FEW_FIGURES = ("coverage", "abstained", "accuracy_when_sure")
 
 
 def decision_curve_section(evidence: Evidence) -> Section:
@@ -49,7 +51,7 @@ def _curve(finding: Finding, place: int) -> list[Block]:
     if curve.reason and not np.isfinite(curve.model).any():
         return [Text(f"Decision curve of {finding.name}: not known ({curve.reason}).")]
     alt = f"Net benefit of calling {finding.name} over the probability from which one would act."
-    figure = decision_curve_figure(curve)
+    figure = decision_curve_figure(curve, len(finding.scores))
     return [Picture(f"decision_curve_{place + 1}", figure, alt, _curve_table(curve), f"Net benefit, {finding.name}.")]
 
 
@@ -66,7 +68,8 @@ def _conformal(evidence: Evidence, val: Outcome) -> list[Block]:
     for name, (calibrating, judged) in _questions(evidence, val).items():
         for alpha in ALPHAS:
             found = _judged(calibrating, judged, alpha)
-            figures |= {(name, f"{1 - alpha:.0%}: {_named(key, evidence, several)}"): e for key, e in found.items()}
+            kept = found if not several else {key: found[key] for key in FEW_FIGURES if key in found}
+            figures |= {(name, f"{1 - alpha:.0%}: {_named(key, evidence)}"): e for key, e in kept.items()}
     words = (
         "Each case gets the set of answers that cannot be ruled out. The sets are calibrated on validation cases, "
         "class by class, for a coverage of 90 % or 95 %, and judged on the test cases; a case whose set does not hold "
@@ -74,7 +77,7 @@ def _conformal(evidence: Evidence, val: Outcome) -> list[Block]:
     )
     if not figures:
         return [Text(words), Text("There are not enough labeled cases for it.")]
-    return [Text(words), Table("conformal", estimate_table(figures, several), shown=60)]
+    return [Text(words), Table("conformal", estimate_table(figures, several), "By the coverage that was promised.", 60)]
 
 
 _Question = tuple[Array, NDArray[np.int64], Sequence[int] | None]
@@ -105,13 +108,13 @@ def _judged(calibrating: _Question, judged: _Question, alpha: float) -> dict[str
     return conformal_figures(fitted.sets(judged[0]), judged[1], judged[2])
 
 
-def _named(key: str, evidence: Evidence, several: bool) -> str:
+def _named(key: str, evidence: Evidence) -> str:
     plain = {"coverage": "coverage", "abstained": "left to people", "accuracy_when_sure": "right when sure",
              "size": "answers in a set"}  # fmt: skip
     part, _, place = key.partition("/")
     if not place:
         return plain.get(part, part)
-    names = ("without it", "with it") if several else tuple(evidence.test.classes)
+    names = tuple(evidence.test.classes)
     return f"coverage, {names[int(place)]}" if place.isdigit() and int(place) < len(names) else key
 
 

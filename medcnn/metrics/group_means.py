@@ -58,6 +58,25 @@ def mean_of(values: Array, patients: Sequence[object] | None = None, level: floa
     return Estimate(float(values[known].mean()), low, high, n, people, -1, "bootstrap over patients", reason, level)
 
 
+def mean_difference(
+    differences: Array, patients: Sequence[object] | None = None, level: float = 0.95
+) -> tuple[Estimate, float]:
+    """The mean of paired differences, its interval and the two-sided p that it is zero, with patients as units.
+
+    Args:
+        differences: One a case ``(n,)``; NaN is left out.
+        patients: Whose each case is ``(n,)``; every case its own where it is not told.
+        level: Coverage of the interval.
+    """
+    known = ~np.isnan(differences)
+    values, owners = differences[known], _owners(patients, len(differences))[known]
+    if not len(values):
+        return Estimate(NAN, reason="no case in which both are defined", level=level), NAN
+    mean = float(values.mean())
+    estimate, p = _t_over_patients(mean, (values - mean) / len(values), owners, 1, level)
+    return estimate, p
+
+
 def group_means(
     values: Array,
     columns: Mapping[str, Sequence[object]],
@@ -101,15 +120,22 @@ def _gap(values: Array, inside: NDArray[np.bool_], owners: NDArray[np.int64]) ->
     """The difference of two means, its interval and its p, by what each patient adds to it."""
     first, rest = values[inside].mean(), values[~inside].mean()
     added = np.where(inside, (values - first) / inside.sum(), -(values - rest) / (~inside).sum())
+    return _t_over_patients(float(first - rest), added, owners, 2, 0.95)
+
+
+def _t_over_patients(
+    value: float, added: Array, owners: NDArray[np.int64], fitted: int, level: float
+) -> tuple[Estimate, float]:
+    """Interval and p of a figure from what each case adds to its error, summed by patient; ``fitted`` means cost as
+    many degrees of freedom."""
     of_patients = np.bincount(np.unique(owners, return_inverse=True)[1], weights=added)
-    people = len(of_patients)
-    if people < 3:
-        return Estimate(float(first - rest), reason="fewer than three patients"), NAN
+    people, free = len(of_patients), len(of_patients) - fitted
+    if free < 1:
+        return Estimate(value, n=len(added), patients=people, reason="too few patients for an interval"), NAN
     error = float(np.sqrt((of_patients**2).sum() * people / (people - 1)))
-    difference, half = float(first - rest), float(student.ppf(0.975, people - 2)) * error
-    p = float(2 * student.sf(abs(difference) / error, people - 2)) if error else (0.0 if difference else 1.0)
-    ends = (difference - half, difference + half)
-    return Estimate(difference, *ends, len(values), people, -1, "t over patients"), p
+    half = float(student.ppf(0.5 + level / 2, free)) * error
+    p = float(2 * student.sf(abs(value) / error, free)) if error else (0.0 if value else 1.0)
+    return Estimate(value, value - half, value + half, len(added), people, -1, "t over patients", "", level), p
 
 
 def _adjusted(groups: list[GroupMean], alpha: float) -> list[GroupMean]:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_ind
+from scipy.stats import ttest_1samp, ttest_ind
 
-from medcnn.metrics.group_means import group_means, mean_of
+from medcnn.metrics.group_means import group_means, mean_difference, mean_of
 
 
 def test_the_mean_and_its_numbers() -> None:
@@ -66,3 +66,14 @@ def test_numbers_are_cut_at_their_quartiles() -> None:
     groups = group_means(np.ones(80), {"age": [float(age) for age in range(20, 100)]})
     assert [one.group for one in groups] == ["1: 20 to 39.75", "2: 39.75 to 59.5", "3: 59.5 to 79.25", "4: 79.25 to 99"]
     assert all(one.mean.n == 20 for one in groups)
+
+
+def test_a_paired_difference_is_a_t_test_of_patients() -> None:
+    values = np.random.default_rng(4).normal(0.01, 0.03, 40)
+    found, p = mean_difference(values)
+    expected = ttest_1samp(values, 0)
+    assert p == pytest.approx(expected.pvalue, rel=1e-9)
+    assert (found.low, found.high) == pytest.approx(expected.confidence_interval(), rel=1e-9)
+    often, p_often = mean_difference(np.repeat(values, 3), list(np.repeat(range(40), 3)))
+    assert p_often == pytest.approx(p)
+    assert often.n == 120

@@ -38,7 +38,7 @@ test: $(STAMP) peers ## run every test that can run here
 # Not fatal: where it cannot be had, the tests that need it skip and say so.
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=0 -o Acquire::http::Timeout=10
 PEERS := dicom3tools chromium
-peers: ## what tests meet besides Python, where this is root on Debian and it is missing: a judge of DICOM objects, a browser
+peers: ## Debian packages that tests need (dicom3tools, chromium), where this is root on Debian and one is missing
 	@{ command -v dciodvfy && command -v chromium; } >/dev/null 2>&1 || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null 2>&1 || \
 	  { $(APT) install --yes $(PEERS) || { $(APT) update && $(APT) install --yes $(PEERS); }; } >/dev/null 2>&1 || \
 	  echo "$(PEERS) could not be installed: the tests that need dciodvfy or a browser skip"

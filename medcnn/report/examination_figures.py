@@ -55,6 +55,10 @@ def robustness_figure(table: pd.DataFrame, figure: str = "", title: str = "Under
         _draw_corruption(axes, chosen[chosen["corruption"] == names[place]], str(names[place]))
         if len(start):
             axes.axhline(float(start.iloc[0]), color=FAINT, linestyle=DASHED, linewidth=1, zorder=1)
+    if not names:
+        panels[0, 0].set_visible(True)
+        panels[0, 0].set_axis_off()
+        say(panels[0, 0], "there is nothing to draw")
     drawn.suptitle(title, fontsize=TITLE, color=INK, x=0.02, ha="left", weight="bold")
     drawn.supylabel(figure or "value", fontsize=TEXT, color=INK)
     return note(drawn, f"{_cases(chosen)}over the strength of each corruption; dashed: untouched")

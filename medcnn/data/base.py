@@ -18,6 +18,7 @@ from medcnn.data.cache import CachePlan, Store
 from medcnn.data.cohort import SplitCohort
 from medcnn.data.leaks import OnLeak
 from medcnn.data.loader import BatchLoader, EachCaseOnce, derived_seed
+from medcnn.data.share import check_share
 from medcnn.data.spec import spec_of, specs_of
 from medcnn.errors import ConfigError
 
@@ -43,6 +44,8 @@ class CohortDataModule(pl.LightningDataModule):
         workers: Decoding processes; None for all cores, 0 for this process alone.
         allow_unreadable: Share of the files that may be unreadable.
         store: Number type of prepared images; refused where it would change a value.
+        train_share: Share of the training cases to train on, by patient and stratified; a smaller share lies within a
+            larger one. Validation and test stay whole.
 
     Attributes:
         classes: Names of the classes, known when built.
@@ -67,6 +70,7 @@ class CohortDataModule(pl.LightningDataModule):
         workers: int | None = None,
         allow_unreadable: float = 0.05,
         store: Store = "float32",
+        train_share: float = 1.0,
     ) -> None:
         super().__init__()
         with warnings.catch_warnings():
@@ -75,7 +79,7 @@ class CohortDataModule(pl.LightningDataModule):
             self.save_hyperparameters(ignore=LOCAL, logger=False)
         self.preprocess, self.augment = list(preprocess or []), augment
         self.batch_size, self.fractions, self.seed = batch_size, (fractions[0], fractions[1]), seed
-        self.on_leak = on_leak
+        self.on_leak, self.train_share = on_leak, check_share(train_share)
         folder = None if cache_dir is None else Path(cache_dir)
         self.plan = CachePlan(store, cache_mb, folder, workers, allow_unreadable)
         self._specs = self._keep_plain_hyperparameters()
@@ -182,4 +186,5 @@ class CohortDataModule(pl.LightningDataModule):
 
     def describe(self) -> dict[str, Any]:
         """What a run records of its data: plain, without a path or an identifier."""
-        return {**self.split.describe(), "on_leak": self.on_leak}
+        share = {} if self.train_share == 1 else {"train_share": self.train_share, "left_out": self.split.left_out}
+        return {**self.split.describe(), "on_leak": self.on_leak, **share}

@@ -14,6 +14,7 @@ from torch import Tensor
 from medcnn.data.cache import Prepared, tally
 from medcnn.data.images import Images
 from medcnn.data.leaks import OnLeak, Settled, label_conflicts, settle_leaks
+from medcnn.data.share import keep_share
 from medcnn.data.split import SPLITS, split_cases
 
 _log = logging.getLogger("medcnn.data")
@@ -51,6 +52,7 @@ class SplitCohort:
         excluded: How many images could not be read, by reason code.
         flags: How many images were odd, by flag.
         digest: Name of the table's content.
+        left_out: Training cases that are beyond the share to train on.
     """
 
     cases: pd.DataFrame
@@ -61,6 +63,7 @@ class SplitCohort:
     excluded: dict[str, int]
     flags: dict[str, int]
     digest: str
+    left_out: int
 
     def rows(self, split: str) -> Tensor:
         """Rows of the cases of a split."""
@@ -110,6 +113,7 @@ def split_cohort(
     fractions: tuple[float, float],
     seed: int,
     on_leak: OnLeak,
+    train_share: float = 1.0,
 ) -> SplitCohort:
     """Splits the readable cases of a cohort, or honors the split it has, and checks it.
 
@@ -124,8 +128,9 @@ def split_cohort(
     patients, contents = table["patient"].tolist(), prepared.contents
     splits = split_cases(patients, labels, fractions, seed, contents=contents, given=table["split"].tolist())
     settled = settle_leaks(splits, patients, contents, on_leak, lambda row: cohort.images.name(prepared.rows[row]))
+    kept = keep_share(settled.splits, patients, labels, train_share, seed, contents)
     done = SplitCohort(
-        cases=table.assign(split=settled.splits),
+        cases=table.assign(split=kept),
         labels=torch.from_numpy(labels),
         classes=classes,
         settled=settled,
@@ -133,6 +138,7 @@ def split_cohort(
         excluded=tally(prepared.excluded.values()),
         flags=tally(flag for flags in prepared.flags for flag in flags),
         digest=cohort.digest or content_table_digest(contents, labels, settled.splits),
+        left_out=int((kept != settled.splits).sum()),
     )
     report_split(done)
     return done

@@ -43,7 +43,7 @@ class CaseDataModule(CohortDataModule):
             return
         cohort, prepared = self._prepare()
         self._split = split_cohort(
-            cohort, prepared, self.classes, self.multilabel, self.fractions, self.seed, self.on_leak
+            cohort, prepared, self.classes, self.multilabel, self.fractions, self.seed, self.on_leak, self.train_share
         )
         self._prepared = prepared
         self.in_channels = int(prepared.images.shape[1])

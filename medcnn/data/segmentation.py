@@ -126,7 +126,7 @@ class SegmentationDataModule(CohortDataModule):
         volumes = LabeledVolumes(pairs, self.classes)
         prepared = prepare_cases(volumes, self.preprocess, self._specs, self._plan_for_files())
         prepared = check_outliers(prepared, volumes, self.on_outlier)
-        self._split = split_structures(pairs, volumes, prepared, self.division, self.on_leak)
+        self._split = split_structures(pairs, volumes, prepared, self.division, self.on_leak, self.train_share)
         self._volumes, self._prepared = volumes, prepared
         self.in_channels = len(prepared.cases[0].image)
 

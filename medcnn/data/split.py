@@ -97,8 +97,8 @@ def dealt(
     names = [name for name, share in shares.items() if share > 0]
     share = np.asarray([shares[name] for name in names])
     _, member = np.unique(groups, return_inverse=True)
-    counts = _class_counts(member, labels)
-    order = _drawn_order(member, patients, seed)
+    counts = class_counts(member, labels)
+    order = drawn_order(member, patients, seed)
     totals = counts.sum(axis=0)
     wanted = share[:, None] * np.maximum(totals, 1)
     have = np.zeros_like(wanted)
@@ -113,7 +113,8 @@ def dealt(
     return np.asarray(names, dtype=object)[side[member]]
 
 
-def _class_counts(member: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def class_counts(member: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cases of each class in each group, and in the last column all of its cases ``(groups, classes + 1)``."""
     labels = np.asarray(labels)
     if labels.ndim == 1:
         known = np.unique(labels[labels >= 0])
@@ -125,8 +126,9 @@ def _class_counts(member: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return counts
 
 
-def _drawn_order(member: np.ndarray, patients: Sequence[Hashable], seed: int) -> np.ndarray:
+def drawn_order(member: np.ndarray, patients: Sequence[Hashable], seed: int, what: str = "") -> np.ndarray:
+    """Groups in an order of chance, which their pseudonyms, the seed and ``what`` is drawn decide alone."""
     # A group is known by its least pseudonym, so rows may come in any order.
     names = pd.Series([str(patient) for patient in patients]).groupby(member).min()
-    keys = [hashlib.blake2b(f"{seed} {name}".encode(), digest_size=8).digest() for name in names]
+    keys = [hashlib.blake2b(f"{what}{seed} {name}".encode(), digest_size=8).digest() for name in names]
     return np.asarray(sorted(range(len(keys)), key=keys.__getitem__))

@@ -18,6 +18,7 @@ from medcnn.data.leaks import OnLeak, label_conflicts, settle_leaks
 from medcnn.data.pairs import Pairs
 from medcnn.data.ragged import RipeCases
 from medcnn.data.ripe import Ripe
+from medcnn.data.share import keep_share
 from medcnn.data.split import split_cases
 from medcnn.errors import ManifestError
 from medcnn.io.volume import spacing_of
@@ -93,6 +94,7 @@ def split_structures(
     prepared: RipeCases,
     division: Division,
     on_leak: OnLeak,
+    train_share: float = 1.0,
 ) -> SplitStructures:
     """Splits the readable cases, or honors the split they have, and checks it.
 
@@ -107,10 +109,11 @@ def split_structures(
     presence = (source_voxels[:, 1:] > 0).astype(np.float32)
     splits = division.splits(patients, presence, contents, table["split"].tolist())
     settled = settle_leaks(splits, patients, contents, on_leak, lambda row: volumes.name(rows[row]))
+    kept = keep_share(settled.splits, patients, presence, train_share, division.seed, contents)
     each_mm3 = np.array([abs(np.linalg.det(case.source_affine[:3, :3])) for case in cases])
     _, label_codes = np.unique([case.label_content for case in cases], return_inverse=True)
     done = SplitStructures(
-        cases=table.assign(split=settled.splits),
+        cases=table.assign(split=kept),
         labels=torch.from_numpy(presence),
         classes=volumes.classes,
         settled=settled,
@@ -118,6 +121,7 @@ def split_structures(
         excluded=tally(prepared.excluded.values()),
         flags=tally(flag for case in cases for flag in case.flags),
         digest=_digest(cases),
+        left_out=int((kept != settled.splits).sum()),
         voxels=torch.from_numpy(np.stack([case.voxels for case in cases])),
         volumes_mm3=torch.from_numpy(source_voxels * each_mm3[:, None]),
         division=division,

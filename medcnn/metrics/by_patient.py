@@ -1,5 +1,6 @@
 """What several cases of one patient do to an interval: patients are drawn from a population, not their cases."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -105,4 +106,6 @@ def spread(shares: Array, positive: NDArray[np.bool_], of: Owners) -> tuple[floa
     patients = np.array([of.having(positive), of.having(~positive)], dtype=np.float64)
     weighed = float((variances**2 / (patients - 1)).sum())
     freedom = float(variances.sum() ** 2) / weighed if weighed else float(patients.min() - 1)
-    return float(np.sqrt(max(variances.sum() + joint.sum(), 0.0))), freedom
+    variance = float(variances.sum() + joint.sum())
+    # What rounding leaves of a zero is no spread.
+    return math.sqrt(variance) if variance > max(1e-13 * variances.sum(), 1e-30) else 0.0, freedom

@@ -64,7 +64,7 @@ def welch(one, n_one, other, n_other):
     return (one + other) ** 2 / (one**2 / (n_one - 1) + other**2 / (n_other - 1))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(SCORES, POSITIVE)
 def test_the_components_are_those_of_all_pairs_with_ties(scores, positive):
     assume(0 < positive.sum() < len(positive))
@@ -75,7 +75,7 @@ def test_the_components_are_those_of_all_pairs_with_ties(scores, positive):
     assert placed[~positive] == pytest.approx(wins.mean(axis=0), abs=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(SCORES, SCORES, POSITIVE)
 def test_variance_and_covariance_are_those_of_all_pairs_with_ties(first, second, positive):
     assume(1 < positive.sum() < len(positive) - 1)
@@ -83,7 +83,7 @@ def test_variance_and_covariance_are_those_of_all_pairs_with_ties(first, second,
     assert found == pytest.approx(delong_covariance(first, second, positive), abs=1e-10)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(SCORES, SCORES, POSITIVE, PATIENTS)
 def test_with_several_cases_a_patient_they_are_obuchowskis(first, second, positive, patients):
     assume(min(len(np.unique(patients[side])) for side in (positive, ~positive)) > 1)
@@ -121,7 +121,7 @@ def fitted_freedom(ratio):
     return brentq(lambda freedom: stats.t.ppf(0.975, freedom) - ratio, 0.9, 1e7)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(SCORES, POSITIVE, PATIENTS)
 def test_it_lies_around_its_value_and_turns_with_the_scores(scores, positive, patients):
     found, turned = auroc_interval(scores, positive, patients), auroc_interval(-scores, positive, patients)

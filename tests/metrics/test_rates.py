@@ -48,7 +48,7 @@ def test_films_that_repeat_their_patient_count_as_patients():
     assert found.method == "Wilson, clustered by patient"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(CALLED, PATIENTS)
 def test_the_effective_number_is_that_of_the_ratio_estimator(hits, patients):
     names = np.unique(patients)
@@ -80,7 +80,7 @@ def test_clusters_of_unlike_size_that_are_alike_count_for_less_than_their_number
     assert uneven.low < even.low
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(CALLED, POSITIVE, PATIENTS)
 def test_values_are_those_of_the_four_cells_and_lie_in_their_intervals(called, positive, patients):
     found, counted = rates(called, positive, patients), Counts.of(called, positive).figures()
@@ -120,14 +120,14 @@ def test_a_ratio_of_films_covers_the_truth_as_often_as_it_says():
     owner = np.repeat(np.arange(100), 4)
     positive = owner < 50
     truth = stats.norm.sf(-0.2) / stats.norm.sf(0.8)
-    for _ in range(300):
+    for _ in range(150):
         common = generator.normal(size=100)[owner]
         called = math.sqrt(0.6) * common + math.sqrt(0.4) * generator.normal(size=400) + positive > 0.8
         one, other = (rates(called, positive, names)["lr_positive"] for names in (owner, None))
         covered += one.low <= truth <= one.high
         naive += other.low <= truth <= other.high
-    assert stats.binom.ppf(0.001, 300, 0.95) <= covered
-    assert naive < stats.binom.ppf(0.001, 300, 0.95)
+    assert stats.binom.ppf(0.001, 150, 0.95) <= covered
+    assert naive < stats.binom.ppf(0.001, 150, 0.95)
 
 
 def test_no_called_negative_is_a_ratio_without_an_upper_end():
@@ -171,7 +171,7 @@ def test_one_patient_with_many_films_has_values_and_no_interval():
     assert all(math.isnan(one.low) and "one patient alone" in one.reason for one in found.values())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(*(st.integers(1, 60) for _ in range(4)), st.floats(0.001, 0.999))
 def test_predictive_values_are_mercaldos_logit_intervals(hits, misses, alarms, passes, prevalence):
     found = rates(*table(hits, misses, alarms, passes))

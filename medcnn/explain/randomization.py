@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 TRAINED = "as trained"
 #: A map that still resembles the first this much when every weight is random shows the image, not the model.
 ALIKE = 0.5
-#: A rise of the mean that is too much to be called noise, however few the draws.
+#: A rise of the mean that is too much to be passed over as noise, however few the draws.
 RISE = 0.1
 
 
@@ -57,7 +57,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         falls: Whether the last similarity, and its 95 % upper bound over draws, is below ``ALIKE``.
-        monotone: Whether no step stands above an earlier one by more than noise.
+        monotone: Whether no step stands above an earlier one by more than noise; False where that cannot be told, too.
         rise: By how much a mean stands above the lowest before it, at most; 0 where the means never rise.
         sentence: All of it in words, with the rule.
     """
@@ -115,12 +115,28 @@ def randomized_similarity(
     ]
 
 
+def randomized_maps(
+    net: nn.Module, images: Tensor, index: Tensor, seed: int = 0, depth: int | None = 2
+) -> dict[str, Tensor]:
+    """The maps ``(B, *spatial)`` themselves after each step of the first draw, by block; the trained net's first.
+
+    Takes and raises what ``randomized_similarity`` does.
+    """
+    maps = {TRAINED: explain_maps(net, images, index).maps}
+    blocks = blocks_from_the_logits(net, images[:1], depth)
+    with _own_chance(net, seed):
+        for name, changed in zip(blocks, _cascade(net, list(blocks.values())), strict=True):
+            maps[name] = explain_maps(changed, images, index).maps
+    return maps
+
+
 def verdict(steps: Sequence[Step]) -> Verdict:
     """Whether the similarity falls, and whether it does so at every step.
 
     It falls where at the last step the mean rank correlation and its one-sided 95 % upper bound over draws lie below
     ``ALIKE``. It is monotone where no step stands above any earlier one by more than noise: by a one-sided t test
-    paired over draws at 5 % divided by the number of pairs, and never by more than ``RISE``.
+    paired over draws at 5 % divided by the number of pairs. Where the noise is such that a rise of more than ``RISE``
+    would pass for it, monotony cannot be told, and the sentence says so.
     """
     if not steps[-1].spearmans.size:
         return Verdict(False, False, math.nan, "cannot be told: the trained net has no map in any of these cases")
@@ -129,10 +145,10 @@ def verdict(steps: Sequence[Step]) -> Verdict:
     by_draw = np.stack([step.spearmans.mean(axis=1) for step in steps])
     pairs = [(early, late) for late in range(len(steps)) for early in range(1, late)]
     bounds = [_lower_bound(by_draw[late] - by_draw[early], 0.05 / len(pairs)) for early, late in pairs]
-    monotone = rise <= RISE and not any(bound > 0 for bound in bounds)
+    rises = any(bound > 0 for bound in bounds)
     upper = -_lower_bound(-by_draw[-1], 0.05)
     falls = bool(max(means[-1], upper if math.isfinite(upper) else means[-1]) < ALIKE)
-    return Verdict(falls, monotone, rise, _sentence(steps, falls, monotone, rise))
+    return Verdict(falls, rise <= RISE and not rises, rise, _sentence(steps, falls, rises, rise))
 
 
 def steps_table(steps: Sequence[Step]) -> pd.DataFrame:
@@ -238,12 +254,17 @@ def _spread(values: Array) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else math.nan
 
 
-def _sentence(steps: Sequence[Step], falls: bool, monotone: bool, rise: float) -> str:
+def _sentence(steps: Sequence[Step], falls: bool, rises: bool, rise: float) -> str:
     draws, cases = steps[-1].spearmans.shape
     head = (
         f"with all weights random the map keeps a rank correlation of {steps[-1].spearman:.2f} with the first "
         f"(SSIM {steps[-1].ssim:.2f}; {cases} {'case' if cases == 1 else 'cases'}, {draws} draws)"
     )
     told = "it depends on what was learned" if falls else "it shows the image more than what was learned"
-    path = "falls step by step within noise" if monotone else "does not fall step by step"
-    return f"{head}: {told}; the similarity {path} (greatest rise {rise:.2f})"
+    if rises:
+        path = f"does not fall at every step: the greatest rise is {rise:.2f}, more than chance"
+    elif rise > RISE:
+        path = f"rises by up to {rise:.2f}, which so few draws and cases cannot tell from chance"
+    else:
+        path = f"never rises by more than chance ({rise:.2f} at most)"
+    return f"{head}: {told}; the similarity {path}"

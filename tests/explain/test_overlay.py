@@ -62,6 +62,25 @@ def test_panels_stand_in_a_row_over_their_captions() -> None:
     assert (sheet[30:] < 128).any()  # there is text
 
 
+def test_the_bar_of_colors_runs_from_no_color_to_the_brightest_and_says_what_it_means() -> None:
+    panel = in_gray(np.linspace(0, 1, 300 * 400).reshape(300, 400))
+    plain, scaled = side_by_side([panel], ["one"]), side_by_side([panel], ["one"], "0 to most")
+    assert scaled.shape[0] > plain.shape[0]
+    bar = scaled[312, 8:136]
+    assert bar[0].tolist() == [128] * 3
+    brightest = 128 + 0.6 * (np.array(matplotlib.colormaps["inferno"](255)[:3]) * 255 - 128)
+    assert np.abs(bar[-1] - brightest).max() <= 4
+    assert (np.diff(bar @ np.array([0.3, 0.6, 0.1]))[20:] > -1).all()
+
+
+def test_a_long_caption_is_broken_between_words_and_none_is_lost() -> None:
+    panel = np.zeros((20, 200, 3), np.uint8)
+    one, long = side_by_side([panel], ["short"]), side_by_side([panel], ["a caption of many words " * 6])
+    assert long.shape[1] == one.shape[1]
+    assert long.shape[0] >= one.shape[0] + 60
+    assert (long[-4:] == 255).all()
+
+
 def test_importing_draws_in_neither_matplotlib_nor_pillow() -> None:
     code = "import sys, medcnn.explain.overlay; sys.exit('matplotlib' in sys.modules or 'PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -137,7 +137,7 @@ def _weights(of: Owners, draws: int, seed: int) -> Iterator[Array]:
     generator, chunk = np.random.default_rng(seed), max(CHUNK_NUMBERS // max(len(of.number), 1), 1)
     for start in range(0, draws, chunk):
         rows = min(chunk, draws - start)
-        drawn = generator.integers(0, of.patients, (rows, of.patients)) + np.arange(rows)[:, None] * of.patients
+        drawn = generator.integers(0, max(of.patients, 1), (rows, of.patients)) + np.arange(rows)[:, None] * of.patients
         times = np.bincount(drawn.ravel(), minlength=rows * of.patients).reshape(rows, of.patients)
         yield np.take(times, of.number, axis=1).astype(np.float64)
 

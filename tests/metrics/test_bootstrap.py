@@ -100,6 +100,10 @@ def test_draws_take_patients_with_all_of_their_cases_as_often_as_chance_would() 
     assert weights[:, 0].var() == pytest.approx(0.75, abs=0.08)
 
 
+def test_no_case_has_draws_of_nothing() -> None:
+    assert [part.shape for part in bootstrap_weights(None, 0, 10)] == [(10, 0)]
+
+
 def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     scores, positive, patients = cohort()
     whole = bootstrap_auroc(scores, positive, patients, draws=101)

@@ -1,4 +1,20 @@
-"""Do probabilities mean what they say? The reliability curve, and what it comes to in single figures."""
+"""Do probabilities mean what they say? The reliability curve, and what it comes to in single figures.
+
+``intercept``: of the logistic regression with slope 1, 0 is right. ``slope``: of the logistic regression on the
+logit, 1 is right. ``observed_over_expected``: positives over the sum of probabilities.
+
+``brier``: the mean squared error of the probabilities as they are. Its parts are those of the binned forecast:
+``brier_reliability - brier_resolution + brier_uncertainty`` is the Brier score of the means of the bins, exactly,
+and ``brier_within_bins`` is what the cases add that differ from the mean of their bin (their variance less twice
+their covariance with the finding): the four make up ``brier``.
+
+``ece``: the mean gap between probability and share over bins, cases weighed alike. Chance alone makes it positive,
+the more so the fewer the cases. What it would be by chance is told by how far the gaps of the draws lie from those
+observed; ``ece_debiased`` is the root of its square less the square of that mean, and not below 0. The interval of
+both starts at 0 where by chance at least one draw in 40 reaches the observed error; so does ``brier_reliability``'s.
+
+Intercept and slope take one Newton step for each draw, from the line of all cases.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -75,20 +91,7 @@ def calibration_figures(
 ) -> dict[str, Estimate]:
     """Calibration in single figures, each with a 95 % interval by drawing patients again.
 
-    ``intercept``: of the logistic regression with slope 1, 0 is right. ``slope``: of the logistic regression on the
-    logit, 1 is right. ``observed_over_expected``: positives over the sum of probabilities.
-
-    ``brier``: the mean squared error of the probabilities as they are. Its parts are those of the binned forecast:
-    ``brier_reliability - brier_resolution + brier_uncertainty`` is the Brier score of the means of the bins, exactly,
-    and ``brier_within_bins`` is what the cases add that differ from the mean of their bin (their variance less twice
-    their covariance with the finding): the four make up ``brier``.
-
-    ``ece``: the mean gap between probability and share over bins, cases weighed alike. Chance alone makes it positive,
-    the more so the fewer the cases. What it would be by chance is told by how far the gaps of the draws lie from those
-    observed; ``ece_debiased`` is the root of its square less the square of that mean, and not below 0. The interval of
-    both starts at 0 where chance alone reaches the observed error in one of 40 draws; so does ``brier_reliability``'s.
-
-    Intercept and slope take one Newton step for each draw, from the line of all cases.
+    What each figure is stands at the head of this module.
 
     Args:
         probabilities: Of the finding, ``(n,)``; NaN is left out.
@@ -100,7 +103,7 @@ def calibration_figures(
         equal_counts: As in ``reliability``.
 
     Returns:
-        The ten figures by their names above; NaN with a reason where one cannot be told.
+        The ten figures by name; NaN with a reason where one cannot be told.
 
     Raises:
         ValueError: As in ``forecasts``.

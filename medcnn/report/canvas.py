@@ -75,12 +75,12 @@ def say(axes: Axes, text: str) -> None:
     )  # fmt: skip
 
 
-def key(axes: Axes, below: float = -0.2, of: Axes | None = None, columns: int = 3) -> None:
+def key(axes: Axes, below: float = -0.2, of: Axes | None = None, columns: int = 3, larger: float = 1.0) -> None:
     """A legend under the axes, where it lies on no curve; of what is drawn there, or on other axes."""
     handles, labels = (of or axes).get_legend_handles_labels()
     axes.legend(
         handles, labels, loc="upper center", bbox_to_anchor=(0.5, below), ncols=columns, fontsize=SMALL, frameon=False,
-        handlelength=1.6, columnspacing=1.4, borderaxespad=0,
+        handlelength=1.6, columnspacing=1.4, borderaxespad=0, markerscale=larger,
     )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def learning_curve_figure(table: pd.DataFrame, figure: str = "", title: str = "L
     else:
         say(axes, "there is nothing to draw")
     name_axes(axes, "cases trained on", figure or "value")
-    return note(drawn, f"{_cases(rows)}each set lies within the next; bars are intervals")
+    return note(drawn, f"{_cases(rows)}each set lies within the next; the band is the interval")
 
 
 def randomization_figure(table: pd.DataFrame, title: str = "Maps under random weights") -> Figure:
@@ -130,7 +130,7 @@ def embedding_figure(
         drawn.colorbar(points, ax=place, label=color, shrink=0.8)
     else:
         _draw_values(place, rows, values, axes)
-        key(place, -0.05)
+        key(place, -0.05, larger=2.0)
     # Distances between far points and the axes themselves mean nothing on such a map.
     place.set_xticks([])
     place.set_yticks([])

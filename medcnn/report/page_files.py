@@ -18,6 +18,7 @@ SHARPNESS = 1.6  # pixels of a saved picture to one of the figure: its letters s
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,99}")
 _ANCHOR = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _PAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.html")
+_PNG = b"\x89PNG\r\n\x1a\n"
 # What a spreadsheet takes for a formula; the last four are the same signs in full width.
 _FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
 
@@ -51,8 +52,12 @@ def tables_of(page: Page) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def pictures_of(page: Page) -> dict[str, bytes]:
-    """Name to PNG of every picture of the page."""
-    return {block.name: _png(block.picture) for block in page.blocks() if isinstance(block, Picture)}
+    """Name to PNG of every picture of the page; a ValueError if one is none."""
+    found = {block.name: _png(block.picture) for block in page.blocks() if isinstance(block, Picture)}
+    for name, png in found.items():
+        if not png.startswith(_PNG) or len(png) < 33:
+            raise ValueError(f"picture {name!r}: expected the bytes of a PNG, found {png[:8]!r}")
+    return found
 
 
 def with_index(frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,28 +6,38 @@ outside (a manifest's columns, a series description) is escaped by the template,
 
 import base64
 import hashlib
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from medcnn.report import wording
 from medcnn.report.page import Block, Page, Picture
-from medcnn.report.page_files import check_names, check_page_name, csv_of, pictures_of, put, tables_of
+from medcnn.report.page_files import SHARPNESS, check_names, check_page_name, csv_of, pictures_of, put, tables_of
 from medcnn.report.page_tables import Grid, grid
 
 #: A picture's table is shown on the page, folded, where it is at most this long.
 FOLDED_ROWS = 16
 
 
+class Source(NamedTuple):
+    """A picture as the page holds it; its size in CSS pixels, so that nothing moves while it loads."""
+
+    uri: str
+    width: int
+    height: int
+
+
 def render(page: Page) -> str:
     """The page as one HTML text.
 
     Raises:
-        ValueError: If a name is unsafe or stands twice.
+        ValueError: If a name is unsafe or stands twice, or a picture is no PNG.
     """
     check_names(page)
     return _render(page, pictures_of(page))
@@ -47,7 +57,7 @@ def write_page(page: Page, folder: Path, name: str = "report.html") -> Path:
         Where the page lies.
 
     Raises:
-        ValueError: If a name is unsafe or stands twice; nothing is written then.
+        ValueError: If a name is unsafe or stands twice, or a picture is no PNG; nothing is written then.
     """
     check_names(page)
     check_page_name(name)
@@ -70,7 +80,7 @@ def _render(page: Page, pictures: Mapping[str, bytes]) -> str:
         page=page,
         style=Markup(style),  # noqa: S704  # a file of this package
         policy=security_policy(style),
-        sources={name: _data_uri(png) for name, png in pictures.items()},
+        sources=_sources(page, pictures),
     )
 
 
@@ -85,7 +95,13 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, finalize=_visible, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"plain": wording.text, "share": wording.share, "count": wording.count}
-    environment.globals |= {"kind": _kind, "grid": grid, "folded": _folded, "interval": wording.interval}
+    environment.globals |= {
+        "kind": _kind,
+        "grid": grid,
+        "folded": _folded,
+        "alone": _alone,
+        "interval": wording.interval,
+    }
     environment.globals["NOT_PROVIDED"] = wording.NOT_PROVIDED
     return environment.from_string(files("medcnn.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
 
@@ -105,5 +121,25 @@ def _folded(picture: Picture) -> Grid | None:
     return grid(picture.table, FOLDED_ROWS)
 
 
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def _alone(blocks: Sequence[Block]) -> set[int]:
+    """Places of pictures that have no neighbor to stand side by side with: the last of an odd row of them."""
+    alone, row = set(), 0
+    narrow = [isinstance(block, Picture) and not block.wide for block in blocks] + [False]
+    for place in range(len(blocks)):
+        row = row + 1 if narrow[place] else 0
+        if row % 2 and not narrow[place + 1]:
+            alone.add(place)
+    return alone
+
+
+def _sources(page: Page, pictures: Mapping[str, bytes]) -> dict[str, Source]:
+    """Where each picture comes from, and its size: a figure was saved with more pixels than it is to take."""
+    found = {}
+    for block in page.blocks():
+        if isinstance(block, Picture):
+            png = pictures[block.name]
+            width, height = struct.unpack(">II", png[16:24])
+            dense = 1.0 if isinstance(block.picture, bytes) else SHARPNESS
+            uri = "data:image/png;base64," + base64.b64encode(png).decode()
+            found[block.name] = Source(uri, round(width / dense), round(height / dense))
+    return found

@@ -12,6 +12,7 @@ import pytest
 from sample_page import EVIL, Seen, page_of_all, png
 
 from medcnn.metrics.estimate import Estimate
+from medcnn.report.canvas import plain_figure
 from medcnn.report.page import Headline, Page, Picture, Section, Table, Text
 from medcnn.report.page_html import render, write_page
 
@@ -158,3 +159,25 @@ def test_control_characters_and_turned_text_do_not_reach_the_page() -> None:
     html = render(section(Text("a\x00b\u202ec\ud800d")))
     assert not re.search("[\x00-\x08\x0b-\x1f\u202a-\u202e]", html)
     html.encode("utf-8")
+
+
+def test_a_picture_without_a_neighbor_has_the_row_for_itself() -> None:
+    narrow = [Picture(f"n{k}", png(), "alt") for k in range(3)]
+    wide = Picture("w", png(), "alt", wide=True)
+    for blocks, alone in (
+        (narrow, [2]), (narrow[:2], []), ([narrow[0], Text("a"), narrow[1], narrow[2]], [0]), ([narrow[0], wide], [0]),
+    ):  # fmt: skip
+        classes = [found.get("class") for tag, found in Seen(render(section(*blocks))).tags if tag == "figure"]
+        expected = [place in alone for place, block in enumerate(blocks) if isinstance(block, Picture)]
+        assert [name == "alone" for name in classes] == expected
+
+
+def test_a_picture_keeps_the_size_it_was_drawn_in() -> None:
+    figure, _ = plain_figure(5, 4, "title")
+    (image,) = [found for tag, found in Seen(render(section(Picture("a", figure, "alt")))).tags if tag == "img"]
+    assert (image["width"], image["height"]) == ("550", "440")
+
+
+def test_what_is_no_png_is_refused() -> None:
+    with pytest.raises(ValueError, match="picture 'a': expected the bytes of a PNG"):
+        render(section(Picture("a", b"<svg onload=alert(1)>", "alt")))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from medcnn.metrics.by_patient import Owners, owners
 from medcnn.metrics.curves import called_at_each_score
 from medcnn.metrics.estimate import NAN
 
@@ -61,7 +62,7 @@ def threshold_for_specificity(scores: Any, positive: Any, target: float) -> Oper
     Any lower one that changes a call misses the target. Cases of one score are called together.
 
     Args:
-        scores: One number a case ``(n,)``.
+        scores: One number a case ``(n,)``; NaN is left out.
         positive: Whether the case has the finding ``(n,)``.
         target: Specificity to reach, in (0, 1].
 
@@ -73,7 +74,7 @@ def threshold_for_specificity(scores: Any, positive: Any, target: float) -> Oper
     """
     if not 0 < target <= 1:
         raise ValueError(f"the specificity to reach is {target}; give a share above 0 and up to 1")
-    scores, positive = np.asarray(scores), np.asarray(positive, dtype=bool)
+    scores, positive, _ = _scored(scores, positive)
     negatives, positives = np.sort(scores[~positive]), int(positive.sum())
     if not len(negatives):
         return _no_point(positives, "no negative case to choose a threshold on")
@@ -91,7 +92,7 @@ def threshold_for_cost(
     The cost is ``prevalence * miss_cost * (1 - sensitivity) + (1 - prevalence) * alarm_cost * (1 - specificity)``.
 
     Args:
-        scores: One number a case ``(n,)``.
+        scores: One number a case ``(n,)``; NaN is left out.
         positive: Whether the case has the finding ``(n,)``.
         miss_cost: What a positive costs that is not called; only its ratio to ``alarm_cost`` matters.
         alarm_cost: What a negative costs that is called.
@@ -107,7 +108,7 @@ def threshold_for_cost(
         raise ValueError(f"a miss costs {miss_cost} and a false alarm {alarm_cost}; give numbers above 0")
     if prevalence is not None and not 0 < prevalence < 1:
         raise ValueError(f"the prevalence is {prevalence}; give a share between 0 and 1")
-    scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
+    scores, positive, _ = _scored(scores, positive)
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return _no_point(positives, "costs need positive and negative cases to weigh against each other")
@@ -139,7 +140,7 @@ def threshold_with_guarantee(
     one case of a patient. It asks that validation patients and later ones come from one population.
 
     Args:
-        scores: One number a case ``(n,)``.
+        scores: One number a case ``(n,)``; NaN is left out.
         positive: Whether the case has the finding ``(n,)``.
         target_sensitivity: Sensitivity to guarantee, in (0, 1].
         confidence: In how many of many validation sets the guarantee shall hold, in (0, 1).
@@ -160,14 +161,15 @@ def threshold_with_guarantee(
             f"the sensitivity to guarantee is {target_sensitivity} with confidence {confidence}; give shares above 0, "
             "the confidence below 1"
         )
-    scores, positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
-    hits, count = _lowest_of_each(scores[positive], patients, positive), int(positive.sum())
+    whose = owners(patients, len(positive))
+    scores, positive, known = _scored(scores, positive)
+    hits, count = _lowest_of_each(scores[positive], whose.among(known).among(positive)), int(positive.sum())
     if target_sensitivity == 1:
         return _no_point(count, "no number of cases can guarantee that nothing is missed")
     needed = int(np.ceil(np.log(1 - confidence) / np.log(target_sensitivity) + 1e-9))
     if len(hits) < needed:
-        whose = "positive cases" if patients is None else "patients with a positive case"
-        return _no_point(count, f"{len(hits)} {whose} are too few for this guarantee; it takes {needed}")
+        of = "positive cases" if patients is None else "patients with a positive case"
+        return _no_point(count, f"{len(hits)} {of} are too few for this guarantee; it takes {needed}")
     return _point(_highest_guaranteed(hits, target_sensitivity, confidence), scores, positive)
 
 
@@ -185,13 +187,19 @@ def widened(threshold: float, scores: Any) -> float:
     return float((threshold + lower.max()) / 2) if len(lower) else threshold
 
 
-def _lowest_of_each(hits: Array, patients: Sequence[object] | None, positive: NDArray[np.bool_]) -> Array:
-    """Scores of positives in ascending order, of each patient the lowest."""
-    if patients is None:
-        return np.sort(hits)
-    names, owners = np.unique(np.asarray(patients)[positive], return_inverse=True)
-    lowest = np.full(len(names), np.inf)
-    np.minimum.at(lowest, owners, hits)
+def _scored(scores: Any, positive: Any) -> tuple[Array, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Scores and truth of the cases that have a score, and which these are."""
+    given, true = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
+    if given.ndim != 1 or given.shape != true.shape:
+        raise ValueError(f"scores {given.shape} and truth {true.shape}: give both as (n,)")
+    known = ~np.isnan(given)
+    return given[known], true[known], known
+
+
+def _lowest_of_each(hits: Array, of: Owners) -> Array:
+    """The lowest score of each patient, in ascending order."""
+    lowest = np.full(of.patients, np.inf)
+    np.minimum.at(lowest, of.number, hits)
     return np.sort(lowest)
 
 

@@ -220,3 +220,18 @@ def test_too_few_positives_are_told_with_how_many_it_takes() -> None:
 def test_a_guarantee_that_is_no_share_is_refused(target: float, confidence: float) -> None:
     with pytest.raises(ValueError, match="sensitivity to guarantee"):
         threshold_with_guarantee([0.5], [True], target, confidence)
+
+
+def test_a_case_without_a_score_is_left_out() -> None:
+    scores, positive = np.arange(120.0), np.arange(120) % 6 > 0
+    more, truth, names = np.append(scores, [np.nan] * 2), np.append(positive, [True, False]), [*range(120), 5, None]
+    assert threshold_for_specificity(more, truth, 0.8) == threshold_for_specificity(scores, positive, 0.8)
+    assert threshold_for_cost(more, truth, 3, 1) == threshold_for_cost(scores, positive, 3, 1)
+    assert threshold_with_guarantee(more, truth, 0.9, patients=names) == threshold_with_guarantee(scores, positive, 0.9)
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="give both"):
+        threshold_for_specificity([0.1, 0.2], [True], 0.9)
+    with pytest.raises(ValueError, match="patients"):
+        threshold_with_guarantee([0.1, 0.2], [True, False], 0.9, patients=["a"])

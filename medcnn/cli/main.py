@@ -20,6 +20,7 @@ class Verb(NamedTuple):
 #: name -> where it lives; a target is imported only when its verb is called.
 VERBS: dict[str, Verb] = {
     "fit": Verb("medcnn.cli.lightning:run", "train a model and record the run in MLflow"),
+    "learning-curve": Verb("medcnn.cli.learning_curve:run", "fit on more and more of the cases: would more help?"),
     "validate": Verb("medcnn.cli.lightning:run", "evaluate a checkpoint on the validation cases"),
     "test": Verb("medcnn.cli.lightning:run", "evaluate a checkpoint on the test cases, into the run that made it"),
     "predict": Verb("medcnn.cli.lightning:run", "write the probabilities of the test cases to a table"),
@@ -37,18 +38,21 @@ VERBS: dict[str, Verb] = {
     ),
     "report": Verb("medcnn.cli.report:Report", "make the page by which a model is judged: one HTML file"),
     "explain": Verb("medcnn.cli.explain:Explain", "show where a model looked (Grad-CAM)"),
+    "summary": Verb("medcnn.cli.summary:Summary", "tell a model's layers, what they cost and what they see"),
     "ui": Verb("medcnn.cli.ui:Ui", "open the runs in MLflow, on this machine only"),
     "doctor": Verb("medcnn.cli.doctor:Doctor", "say what this installation can do, and what to install for the rest"),
     "demo": Verb("medcnn.cli.demo:Demo", "the whole way on a phantom cohort: fit, test, score"),
 }
 LIGHTNING = ("fit", "validate", "test", "predict")
+#: Verbs that read their words themselves.
+WHOLE = (*LIGHTNING, "learning-curve")
 #: What keeps a ledger, by which a second start does what is left.
 LEDGERED = ("score", "segment", "skullstrip")
 ON_AGAIN = "; the same command goes on"
 
 
 def _usage() -> str:
-    lines = "\n".join(f"  {name:<11} {verb.line}" for name, verb in VERBS.items())
+    lines = "\n".join(f"  {name:<14} {verb.line}" for name, verb in VERBS.items())
     return (
         "usage: medcnn VERB [options]\n\n"
         "From a folder of scans and a table of labels to a model that a hospital can trust.\n\n"
@@ -61,7 +65,7 @@ def _usage() -> str:
 def _call(name: str, words: list[str]) -> int:
     module, _, attribute = VERBS[name].target.partition(":")
     target = getattr(importlib.import_module(module), attribute)
-    if name in LIGHTNING:
+    if name in WHOLE:
         return int(target([name, *words]))
     from jsonargparse import auto_cli
 

@@ -84,7 +84,8 @@ def bootstrap_auroc(
 
     Plain percentiles are too narrow where patients are few: they have the normal quantile for Student's, and the
     variance of draws lacks a factor n / (n - 1). The percentiles are moved out by both, n being the patients of the
-    class that has fewer.
+    class that has fewer. With a dozen patients in a class and an AUROC near 1 it still falls short where DeLong's does
+    not (``benchmarks/results/intervals.md``).
 
     Args:
         scores: One number a case ``(n,)``, higher is more suspicious.

@@ -10,6 +10,8 @@ from medcnn.metrics.estimate import Estimate
 from medcnn.report import wording
 from medcnn.report.page_files import with_index
 
+LONG = 18  # characters
+
 
 class Cell(NamedTuple):
     """What stands in one place of a table.
@@ -28,10 +30,17 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """A column's name, and whether it holds figures, which stand at the right."""
+    """A column of a table.
+
+    Attributes:
+        name: As it reads.
+        figures: Whether it holds figures, which stand at the right.
+        long: Whether it holds text that wants room, or its rows would grow tall on a narrow screen.
+    """
 
     name: str
     figures: bool
+    long: bool
 
 
 class Grid(NamedTuple):
@@ -63,8 +72,10 @@ def grid(frame: pd.DataFrame, shown: int) -> Grid:
     for place, name in enumerate(top.columns):
         values = top.iloc[:, place].tolist()
         style = wording.column_style(str(name), values)
-        columns.append(Column(wording.text(name), _holds_figures(values, top.iloc[:, place])))
-        cells.append([_cell(value, style, reasons) for value in values])
+        told = [_cell(value, style, reasons) for value in values]
+        figures = _holds_figures(values, top.iloc[:, place])
+        columns.append(Column(wording.text(name), figures, not figures and any(len(cell.text) > LONG for cell in told)))
+        cells.append(told)
     rows = [list(row) for row in zip(*cells, strict=True)]
     notes = {letter: wording.text(reason) for reason, letter in reasons.items()}
     named = bool(columns) and not columns[0].figures

@@ -84,6 +84,7 @@ def test_a_grid_shows_the_first_rows_with_figures_at_the_right_and_each_reason_o
     })  # fmt: skip
     shown = grid(frame, 3)
     assert [column.figures for column in shown.columns] == [False, True, True, False, False]
+    assert not any(column.long for column in shown.columns)
     assert shown.total == 4
     assert shown.named
     assert shown.notes == {"a": "too few cases"}

@@ -129,6 +129,8 @@ def steps() -> list[tuple[list[str], int]]:
         (["test", *table, "--ckpt_path", model], 0),
         (["fit", *folders, "--register", "planted"], 0),
         (["test", *folders, "--ckpt_path", model], 0),
+        (["validate", *folders, "--ckpt_path", model], 0),
+        (["report", "last", "--out", "page"], 0),
         (["score", model, "incoming", "findings"], 3),
     ]
 
@@ -194,6 +196,9 @@ def test_the_search_finds_what_is_there(workplace: Path) -> None:
     assert b"val/auroc" in found["mlflow.db"]
     assert any(name.startswith("mlartifacts") for name in found)
     assert b"test/auroc" in found["printed.txt"]
+    assert "page/report.html" in found
+    for name in ("test/embedding.csv", "test/examination.json", "test/predictions.csv", "report/report.html"):
+        assert any(path.startswith("mlartifacts") and path.endswith(name) for path in found), name
 
 
 def test_the_findings_lead_back_to_the_films(workplace: Path) -> None:

@@ -71,14 +71,32 @@ def judged_run(uri: str, split: str) -> Judged:
     return Judged(facts, split, outcome, _outcome_of(facts, "val") if split == "test" else None)
 
 
-def judged_table(path: Path, split: str, classes: Sequence[str] | None = None) -> Judged:
+class Numbers:
+    """Numbers in place of names, in the order in which they come; a name has the same number in every table."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, int]] = {}
+
+    def of(self, word: str, names: Sequence[str]) -> list[str]:
+        """``word`` and a number for each name; "" stays."""
+        known = self._known.setdefault(word, {})
+        return [f"{word} {known.setdefault(name, len(known) + 1)}" if name else "" for name in names]
+
+
+def judged_table(path: Path, split: str, numbers: Numbers, classes: Sequence[str] | None = None) -> Judged:
     """A table that anybody made: what could name a person is left out or replaced by numbers, and that is said.
+
+    Args:
+        path: Of the table.
+        split: What its cases are.
+        numbers: Shared by tables that are to be compared.
+        classes: Their names, of two the finding second.
 
     Raises:
         ManifestError: The file is no table.
         ReportError: It holds no predictions.
     """
-    frame, notes = nameless(read_table(path))
+    frame, notes = nameless(read_table(path), numbers)
     dropped: list[str] = []
 
     def describing(columns: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -92,18 +110,16 @@ def judged_table(path: Path, split: str, classes: Sequence[str] | None = None) -
     return Judged(RunFacts(name="a table of predictions"), split, outcome, notes=notes)
 
 
-def nameless(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def nameless(frame: pd.DataFrame, numbers: Numbers) -> tuple[pd.DataFrame, list[str]]:
     """The table with numbers in place of cases and patients, unless they are pseudonyms of medcnn; and what was done.
 
     Columns ``group/...`` lose that word: what they hold has yet to be looked at, as any other column.
     """
     frame, notes = frame.rename(columns=lambda name: str(name).removeprefix("group/")), []
-    frame = frame.loc[:, ~frame.columns.duplicated()]
-    for column, word in (("case", "case"), ("patient", "patient")):
+    frame = frame.loc[:, ~frame.columns.duplicated()].copy()
+    for column in ("case", "patient"):
         if column in frame and not frame[column].str.fullmatch(_PSEUDONYM).all():
-            codes, _ = pd.factorize(frame[column])
-            names = pd.Series(codes + 1, index=frame.index).map(f"{word} {{}}".format)
-            frame[column] = names.where(frame[column] != "", "")
+            frame[column] = numbers.of(column, frame[column].tolist())
             notes.append(f"column {column} was replaced by numbers in the order of the table: it may name persons")
     return frame, notes
 

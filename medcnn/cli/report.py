@@ -9,7 +9,7 @@ from medcnn.errors import ConfigError, ReportError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from medcnn.cli.judged import Judged
+    from medcnn.cli.judged import Judged, Numbers
     from medcnn.report.page import Page
 
 
@@ -50,10 +50,12 @@ class Report:
         if self.prevalence is not None and not 0 < self.prevalence < 1:
             raise ConfigError(f"prevalence is {self.prevalence:g}; give a share above 0 and below 1, as 0.1")
         # What these import takes seconds, and --help has no use for it.
+        from medcnn.cli.judged import Numbers
         from medcnn.cli.reporting import keep, page_of, said_about
 
-        first = self._judged(self.run, said_about(self.about))
-        second = None if self.compare is None else self._judged(self.compare, {})
+        numbers = Numbers()
+        first = self._judged(self.run, said_about(self.about), numbers)
+        second = None if self.compare is None else self._judged(self.compare, {}, numbers)
         for note in [*first.notes, *(second.notes if second else ())]:
             print(f"note     {note}")
         page = page_of(first, second, self.prevalence)
@@ -61,7 +63,7 @@ class Report:
         self._say(page, out, first)
         return 0
 
-    def _judged(self, name: str, about: "Mapping[str, str]") -> "Judged":
+    def _judged(self, name: str, about: "Mapping[str, str]", numbers: "Numbers") -> "Judged":
         from dataclasses import replace
 
         from medcnn.cli.judged import is_table, judged_run, judged_table
@@ -69,7 +71,7 @@ class Report:
         if not is_table(name):
             judged = judged_run(name, self.split)
         elif Path(name).is_file():
-            judged = judged_table(Path(name), self.split, self.classes)
+            judged = judged_table(Path(name), self.split, numbers, self.classes)
         else:
             raise ReportError(f"there is no table {Path(name).name} at the place given: check the path")
         return replace(judged, facts=replace(judged.facts, about=about))

@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medcnn.explain.embedding import nearest, project, remoteness
+from medcnn.report.examination_figures import embedding_figure
 from medcnn.report.outcome import UNKNOWN
 from medcnn.tracking.bench import Bench
 from medcnn.tracking.casework import case_names, case_table, groups_of
+from medcnn.tracking.embedding_page import write_embedding_page
 
 NEIGHBORS = 5
 COMPONENTS = 3
 
 
 def write_embedding(bench: Bench) -> dict[str, float]:
-    """``embedding.csv``: one row a case of test and training, with its place on a map by t-SNE and by components."""
+    """One row a case of test and training, with its place on a map: ``embedding.csv``, ``.png`` and ``.html``."""
     rows, features = bench.features
     numbers, parts, calls = [bench.numbers[rows]], [features], [bench.found.calls[row] for row in rows]
     splits = ["test"] * len(rows)
@@ -35,6 +37,8 @@ def write_embedding(bench: Bench) -> dict[str, float]:
     groups = [name for name in table if str(name).startswith("group/")]
     table = table.drop(columns=groups).join(places).join(table[groups])
     table.to_csv(bench.folder / "embedding.csv", index=False)
+    embedding_figure(table).savefig(bench.folder / "embedding.png")
+    write_embedding_page(bench.folder / "embedding.html", table, "Cases as the layer before the last sees them")
     return {}
 
 

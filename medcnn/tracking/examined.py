@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 from medcnn.explain.randomization import randomized_similarity, steps_table, verdict
+from medcnn.report.examination_figures import randomization_figure
 from medcnn.report.outcome import Outcome
 from medcnn.tracking.bench import Bench
 from medcnn.tracking.embedded import write_embedding, write_neighbors
@@ -97,6 +98,7 @@ def write_randomization(bench: Bench) -> dict[str, float]:
     steps = randomized_similarity(bench.task.net, batch["image"], index, draws=DRAWS)
     table, said = steps_table(steps), verdict(steps)
     table.to_csv(bench.folder / "randomization.csv", index=False)
+    randomization_figure(table).savefig(bench.folder / "randomization.png")
     pd.Series({"sentence": said.sentence, "falls": said.falls, "monotone": said.monotone}).to_json(
         bench.folder / "randomization.json"
     )

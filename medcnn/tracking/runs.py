@@ -206,7 +206,8 @@ def _metrics(headline: Mapping[str, Estimate], run: Run) -> list[Metric]:
         whole = not math.isnan(estimate.low + estimate.high)
         ends = {"_low": estimate.low, "_high": estimate.high} if whole else {}
         for ending, value in ({"": estimate.value} | ends).items():
-            key = re.sub(r"[^\w/. -]+", "_", f"{REPORT}/{name}{ending}", flags=re.ASCII)
+            # As the other metrics are written: report/calibration_error beside test/brier.
+            key = f"{REPORT}/{re.sub(r'[^0-9a-z/.-]+', '_', name.lower())}{ending}"
             found.append(Metric(key, float(value), now, step))
     return found
 

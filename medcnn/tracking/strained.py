@@ -49,11 +49,7 @@ def _looks(
     """Every look at one finding of these cases, as rows; where there are several, each row names its own."""
     rows, several = finding.rows, len(outcome.findings()) > 1
     assert rows is not None
-    groups = (
-        {}
-        if outcome.groups is None
-        else {str(name): values.iloc[rows].tolist() for name, values in outcome.groups.items()}
-    )
+    groups = pd.DataFrame() if outcome.groups is None else outcome.groups.iloc[rows]
     looks = find_shortcuts(
         bench.answer,
         images[torch.as_tensor(rows, device=images.device)],

@@ -133,6 +133,32 @@ def test_test_writes_into_the_run_that_made_the_checkpoint(place: Place, capsys:
     assert run.data.metrics["test/auroc"] == pytest.approx(shown, abs=1e-4)
     assert run.info.status == "FINISHED"
     assert len(place.client.search_runs([run.info.experiment_id])) == 1
+    assert run.data.metrics["test/auroc_low"] <= run.data.metrics["test/auroc"] <= run.data.metrics["test/auroc_high"]
+    assert "test cases" in run.data.tags["mlflow.note.content"]
+
+
+def test_what_test_ends_with_makes_the_page_and_logs_it(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", "--config", str(place.config), "--ckpt_path", f"runs:/{place.run_id}"]) == 0
+    words = re.search(r"^next +medcnn (.+)$", capsys.readouterr().out, re.MULTILINE)[1].split()
+    assert words == ["report", f"runs:/{place.run_id}"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    run = place.client.get_run(place.run_id)
+    assert f"{run.data.metrics['report/auroc']:.3f}" in said
+    assert run.data.metrics["report/auroc"] == pytest.approx(run.data.metrics["test/auroc"], abs=1e-9)
+    assert "report.html" in run.data.tags["mlflow.note.content"]
+    here = (place.folder / f"report_{place.run_id[:8]}" / "report.html").read_bytes()
+    assert Path(place.client.download_artifacts(place.run_id, "report/report.html")).read_bytes() == here
+
+
+def test_a_run_without_a_test_says_with_which_command_to_make_one(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", "--config", str(place.config), "--trainer.max_epochs", "1"]
+    assert main(words) == 0
+    run = run_of(capsys.readouterr().out)
+    assert main(["report", run]) == 2
+    assert f"medcnn test --config CONFIG --ckpt_path runs:/{run}" in capsys.readouterr().err
 
 
 def test_a_file_a_run_and_a_registered_model_are_the_same_model(

@@ -48,14 +48,14 @@ def test_it_shows_a_run_and_its_artifacts_from_any_folder_and_ends_with_ctrl_c(t
     words = [
         sys.executable,
         "-c",
-        "import sys; from medcnn.cli.ui import Ui; sys.exit(Ui(int(sys.argv[1]), sys.argv[2])())",
+        "import sys; from medcnn.cli.ui import Ui; sys.exit(Ui(int(sys.argv[1]), sys.argv[2], 'last')())",
     ]
     store = f"sqlite:///{project}/mlflow.db"
     verb = subprocess.Popen([*words, str(free_port), store], cwd=tmp_path, env=clean, stdout=subprocess.PIPE)
     try:
         assert verb.stdout is not None
         said = verb.stdout.readline().decode().strip()
-        assert said == f"http://127.0.0.1:{free_port}/#/experiments/1/runs"
+        assert said == f"http://127.0.0.1:{free_port}/#/experiments/1/runs/{run_id}"
         assert ask(free_port, "/health") == b"OK"
         runs = json.loads(ask(free_port, "/api/2.0/mlflow/runs/search", {"experiment_ids": ["1"]}))["runs"]
         assert [run["info"]["run_id"] for run in runs] == [run_id]

@@ -1,0 +1,94 @@
+"""``medcnn report`` as it is typed: a page of a table, no name of a person on it, and one line for every mistake."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from medcnn.cli.judged import Numbers, nameless
+from medcnn.cli.main import main
+
+N = 120
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What another program wrote, with names where there should be none."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, N)
+    pd.DataFrame({
+        "case": [f"Quillfeather_{row}" for row in range(N)],
+        "patient": [f"Vandersloot^{row // 2}" for row in range(N)],
+        "label": label,
+        "probability": 1 / (1 + np.exp(-rng.normal(size=N) - 1.5 * label + 0.7)),
+        "sex": rng.choice(["f", "m"], N),
+        "referring_physician": "Tumbleweir",
+        "group/PatientName": "Pemberquist",
+    }).to_csv("mine.csv", index=False)  # fmt: skip
+    return tmp_path / "mine.csv"
+
+
+def test_a_strangers_table_becomes_a_page_that_names_nobody(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "mine.csv", "--prevalence", "0.1"]) == 0
+    said = capsys.readouterr().out
+    assert "referring_physician" in said
+    assert "PatientName" in said
+    assert "AUROC" in said
+    folder = table.parent / "report_table"
+    written = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert {"report.html", "model_card.json"} <= {path.name for path in written}
+    for name in (b"Quillfeather", b"Vandersloot", b"Tumbleweir", b"Pemberquist"):
+        assert not [path.name for path, content in written.items() if name in content]
+    assert b"60 patients" in written[folder / "report.html"]
+    assert not (table.parent / "mlflow.db").exists()
+
+
+def test_two_tables_are_paired_by_case_whatever_their_order(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pd.read_csv(table).sample(frac=1, random_state=1).to_csv("shuffled.csv", index=False)
+    assert main(["report", "mine.csv", "--compare", "shuffled.csv", "--out", "both"]) == 0
+    assert "0.000" in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("auroc_diff"))
+
+
+def test_pseudonyms_of_medcnn_stay_and_other_names_become_the_same_number_in_every_table() -> None:
+    ours = pd.DataFrame({"case": ["c00000000000a", "c00000000000b"], "patient": ["Doe", ""]})
+    numbers = Numbers()
+    first, notes = nameless(ours, numbers)
+    assert first["case"].tolist() == ours["case"].tolist()
+    assert first["patient"].tolist() == ["patient 1", ""]
+    assert len(notes) == 1
+    assert nameless(pd.DataFrame({"patient": ["Roe", "Doe"]}), numbers)[0]["patient"].tolist() == [
+        "patient 2", "patient 1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["gone.csv"], "no table gone.csv"),
+        (["mine.csv", "--prevalence", "1.5"], "prevalence is 1.5"),
+        (["mine.csv", "--about", "gone.yaml"], "gone.yaml does not read"),
+        (["mine.csv", "--out", "mine.csv"], "is a file"),
+        (["mine.csv", "--compare", "gone.csv"], "no table gone.csv"),
+        (["abcdef12"], "begins with abcdef12"),
+        (["empty.csv"], "probability"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2(
+    table: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty.csv").write_text("label,score\n1,0.5\n")
+    assert main(["report", *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_help_needs_neither_torch_nor_mlflow() -> None:
+    import subprocess
+    import sys
+
+    look = "import sys, medcnn.cli.report; print(sorted({'mlflow', 'torch', 'pandas'} & set(sys.modules)))"
+    assert subprocess.check_output([sys.executable, "-c", look]).decode().strip() == "[]"

@@ -51,9 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=200, help="cohorts of each kind")
     draws = parser.parse_args().draws
-    print(
-        "| films | most of a patient | looks | null data flagged | without correction | gap of 0.10 AUC found | CPU, ms each |"
-    )
+    print("| films | most of a patient | looks | null data flagged | uncorrected | gap of 0.10 found | CPU, ms each |")
     print("|---|---|---|---|---|---|---|")
     for cases, films in SIZES:
         print(row(cases, films, draws), flush=True)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from medcnn.metrics.by_patient import owners
 from medcnn.metrics.estimate import NAN, Estimate
 
 Array = NDArray[np.float64]
@@ -78,20 +79,22 @@ def bland_altman(
         Bland and Altman, 1999, Statistical Methods in Medical Research 8:135-160;
         Zou, 2013, Statistical Methods in Medical Research 22(6):630-642
     """
-    x, y, owners, left_out = _paired(first, second, patients, percent)
+    x, y, number, left_out = _paired(first, second, patients, percent)
     means = (x + y) / 2
     differences = 100 * (x - y) / means if percent else x - y
-    figures, within, between = _limits(differences, owners, level)
+    (bias, lower, upper), within, between = _limits(differences, number, level)
     return BlandAltman(
-        *figures,
-        slope=_slope(means, differences, owners, level),
-        concordance=_concordance(x, y, owners, level),
+        bias=bias,
+        lower=lower,
+        upper=upper,
+        slope=_slope(means, differences, number, level),
+        concordance=_concordance(x, y, number, level),
         means=means,
         differences=differences,
         sd_within=within,
         sd_between=between,
         n=len(x),
-        patients=_count(owners),
+        patients=_count(number),
         left_out=left_out,
         percent=percent,
     )
@@ -106,26 +109,26 @@ def _paired(
     known = np.isfinite(x) & np.isfinite(y)
     if percent:
         known &= x + y != 0
-    names = np.arange(len(x)) if patients is None else np.unique([str(p) for p in patients], return_inverse=True)[1]
-    owners = np.unique(names[known], return_inverse=True)[1].astype(np.int64)
-    return x[known], y[known], owners, int((~known).sum())
+    rows = np.flatnonzero(known).tolist()
+    of = owners(None if patients is None else [patients[row] for row in rows], len(rows))
+    return x[known], y[known], of.number, len(x) - len(rows)
 
 
-def _count(owners: NDArray[np.int64]) -> int:
-    return int(owners.max(initial=-1)) + 1
+def _count(number: NDArray[np.int64]) -> int:
+    return int(number.max(initial=-1)) + 1
 
 
-def _limits(differences: Array, owners: NDArray[np.int64], level: float) -> tuple[list[Estimate], float, float]:
+def _limits(differences: Array, number: NDArray[np.int64], level: float) -> tuple[list[Estimate], float, float]:
     """Bias, lower and upper limit; standard deviation within and between patients."""
-    n, patients = len(differences), _count(owners)
+    n, patients = len(differences), _count(number)
     blank = Estimate(NAN, n=n, patients=patients, level=level)
     if patients < 3:
         return [blank._replace(reason=_FEW)] * 3, NAN, NAN
-    cases = np.bincount(owners)
-    own = np.bincount(owners, differences) / cases
+    cases = np.bincount(number)
+    own = np.bincount(number, differences) / cases
     bias, of_means = float(own.mean()), float(own.var(ddof=1))
     degrees = n - patients
-    within = float(((differences - own[owners]) ** 2).sum() / degrees) if degrees else 0.0
+    within = float(((differences - own[number]) ** 2).sum() / degrees) if degrees else 0.0
     # The mean of a patient's cases spreads by the variance between patients and a part of that within.
     rest = 1 - float((1 / cases).mean())
     total, step = of_means + rest * within, stats.t.ppf((1 + level) / 2, patients - 1) * np.sqrt(of_means / patients)
@@ -153,29 +156,29 @@ def _ends_of_sum(parts: list[tuple[float, int]], level: float) -> tuple[float, f
     return max(total - float(np.sqrt(below)), 0.0), total + float(np.sqrt(above))
 
 
-def _slope(means: Array, differences: Array, owners: NDArray[np.int64], level: float) -> Estimate:
+def _slope(means: Array, differences: Array, number: NDArray[np.int64], level: float) -> Estimate:
     def slope(sums: Array) -> Array:
         n, x, y, xx, _, xy = sums
         spread = xx - x * x / n
         return np.divide(xy - x * y / n, spread, out=np.full_like(spread, NAN), where=spread > 1e-12 * (1 + xx))
 
-    return _jackknife(means, differences, owners, slope, level, "all cases have one mean")
+    return _jackknife(means, differences, number, slope, level, "all cases have one mean")
 
 
-def _concordance(x: Array, y: Array, owners: NDArray[np.int64], level: float) -> Estimate:
+def _concordance(x: Array, y: Array, number: NDArray[np.int64], level: float) -> Estimate:
     def on_fishers_scale(sums: Array) -> Array:
         n, a, b, aa, bb, ab = sums
         spread = (aa - a * a / n) + (bb - b * b / n) + (a - b) ** 2 / n
         ratio = np.divide(2 * (ab - a * b / n), spread, out=np.full_like(spread, NAN), where=spread > 0)
         return np.arctanh(np.clip(ratio, -1 + 1e-15, 1 - 1e-15))
 
-    found = _jackknife(x, y, owners, on_fishers_scale, level, "all values are one value")
+    found = _jackknife(x, y, number, on_fishers_scale, level, "all values are one value")
     value, low, high = np.tanh([found.value, found.low, found.high])
     return found._replace(value=float(value), low=float(low), high=float(high))
 
 
 def _jackknife(
-    x: Array, y: Array, owners: NDArray[np.int64], figure: Callable[[Array], Array], level: float, if_none: str
+    x: Array, y: Array, number: NDArray[np.int64], figure: Callable[[Array], Array], level: float, if_none: str
 ) -> Estimate:
     """A figure of sums over cases, with an interval from leaving out each patient in turn.
 
@@ -183,13 +186,13 @@ def _jackknife(
         figure: From sums ``(6, ...)``: 1, x, y, xx, yy, xy.
         if_none: Why there is none where it is NaN.
     """
-    patients = _count(owners)
+    patients = _count(number)
     blank = Estimate(NAN, n=len(x), patients=patients, level=level)
     if patients < 3:
         return blank._replace(reason=_FEW)
     # Around one common place, which no figure here depends on: squares of large numbers lose their differences.
     x, y = x - (place := float(np.mean((x + y) / 2))), y - place
-    of_patient = np.stack([np.bincount(owners, part) for part in (np.ones_like(x), x, y, x * x, y * y, x * y)])
+    of_patient = np.stack([np.bincount(number, part) for part in (np.ones_like(x), x, y, x * x, y * y, x * y)])
     whole = of_patient.sum(axis=1)
     value, without = float(figure(whole)), figure(whole[:, None] - of_patient)
     if not np.isfinite(value) or not np.isfinite(without).all():

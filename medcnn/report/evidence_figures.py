@@ -133,8 +133,14 @@ def decision_curve_figure(curve: DecisionCurve, cases: int = 0, title: str = "De
     return note(figure, f"{said}; {curve.reason}" if curve.reason else said)
 
 
-def selective_figure(curve: Selective, title: str = "Accuracy of what is kept") -> Figure:
-    """Accuracy over the share of cases that are kept when the least sure go to a person."""
+def selective_figure(curve: Selective, cases: int = 0, title: str = "Accuracy of what is kept") -> Figure:
+    """Accuracy over the share of cases that are kept when the least sure go to a person.
+
+    Args:
+        curve: What to draw.
+        cases: That it stands on; 0 where that is told elsewhere.
+        title: Above the figure.
+    """
     figure, axes = plain_figure(5.6, 4.6, title)
     if len(curve.kept_share):
         _band(axes, curve.kept_share, (curve.accuracy, curve.low, curve.high), BLUE, "kept cases")
@@ -144,7 +150,8 @@ def selective_figure(curve: Selective, title: str = "Accuracy of what is kept") 
     else:
         say(axes, "there is nothing to draw")
     name_axes(axes, "share of cases that are kept", "accuracy among them")
-    return note(figure, "the surest cases are kept first; the band is the interval")
+    told = f"; n = {cases:,}" if cases else ""
+    return note(figure, f"the surest cases are kept first; the band is the interval{told}")
 
 
 def bland_altman_figure(agreement: BlandAltman, title: str = "Agreement", unit: str = "") -> Figure:

@@ -102,7 +102,8 @@ def test_a_curve_that_is_not_known_says_why() -> None:
 
 def test_accuracy_over_the_share_that_is_kept() -> None:
     share, accuracy = np.array([0.5, 1.0]), np.array([1.0, 0.8])
-    figure = selective_figure(Selective(share, accuracy, accuracy - 0.1, np.ones(2), share))
+    figure = selective_figure(Selective(share, accuracy, accuracy - 0.1, np.ones(2), share), 624)
+    assert "n = 624" in words(figure)
     (line,) = figure.axes[0].get_lines()
     np.testing.assert_allclose(line.get_xydata(), [[0.5, 1.0], [1.0, 0.8]])
     assert figure.axes[0].get_ylim()[0] < 0.7

@@ -109,14 +109,27 @@ def _poverty(outcome: Outcome) -> list[str]:
         return ["There is no case to judge: every figure is not known."]
     if not outcome.known.any():
         return ["The truth of no case is known: nothing can be said about how good the model is."]
-    return [*_patient_words(outcome), *_side_words(findings), *_score_words(findings), *_threshold_words(findings)]
+    return [
+        *_few_words(outcome),
+        *_patient_words(outcome),
+        *_side_words(findings),
+        *_score_words(findings),
+        *_threshold_words(findings),
+    ]
+
+
+def _few_words(outcome: Outcome) -> list[str]:
+    cases = len(outcome.cases)
+    if cases >= FEW:
+        return []
+    return [f"There {'is' if cases == 1 else 'are'} only {_cases(cases)}: no figure here can carry a decision."]
 
 
 def _patient_words(outcome: Outcome) -> list[str]:
     cases, owners = len(outcome.cases), outcome.owners
     if owners is None:
         return [_NO_PATIENTS]
-    if len(np.unique(owners)) == 1:
+    if cases > 1 and len(np.unique(owners)) == 1:
         return [f"All {_cases(cases)} come from one patient: {_ONE_PATIENT}"]
     return []
 

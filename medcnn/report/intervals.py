@@ -24,6 +24,17 @@ def auroc_intervals(outcome: Outcome, level: float = 0.95) -> dict[str, Estimate
     }
 
 
+def mean_auroc(outcome: Outcome, level: float = 0.95) -> Estimate:
+    """The AUROC of the one finding; of several the mean of those that have one, without an interval."""
+    found = list(auroc_intervals(outcome, level).values())
+    if len(found) == 1:
+        return found[0]
+    known = [one.value for one in found if not math.isnan(one.value)]
+    if not known:
+        return found[0]._replace(reason="no finding has both sides") if found else Estimate(math.nan)
+    return Estimate(sum(known) / len(known), n=len(outcome.cases))
+
+
 def interval_ends(estimates: Mapping[str, Estimate]) -> dict[str, float]:
     """``<name>_low`` and ``<name>_high`` of every figure that has an interval."""
     return {

@@ -70,6 +70,15 @@ class Bench:
         self.task.train(was_training)
         return shares
 
+    def answer_voxels(self, images: Tensor) -> Tensor:
+        """Probabilities at every voxel of whole prepared images."""
+        was_training = self.task.training
+        self.task.eval()
+        with torch.no_grad(), torch.autocast(self.task.device.type, enabled=False):
+            shares = self.task.answer(images.to(self.task.device).float())
+        self.task.train(was_training)
+        return shares
+
     def affordable(self, most: int, passes: int) -> int:
         """How many cases can be asked ``passes`` times within ``SECONDS``: at most ``most``, at least ``FEWEST``."""
         images = next(self.batches(self.chosen(BATCH)))["image"]

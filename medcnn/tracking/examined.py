@@ -18,7 +18,7 @@ from medcnn.tracking.bench import Bench
 from medcnn.tracking.embedded import write_embedding, write_neighbors
 from medcnn.tracking.looks import shown_classes
 from medcnn.tracking.scrub import scrub_text
-from medcnn.tracking.strained import write_robustness, write_shortcuts
+from medcnn.tracking.strained import write_robustness, write_robustness_of_masks, write_shortcuts
 
 Part = Literal["robustness", "shortcuts", "randomization", "embedding", "neighbors"]
 PARTS: tuple[Part, ...] = ("robustness", "shortcuts", "randomization", "embedding", "neighbors")
@@ -87,6 +87,8 @@ def _look(part: Part, found: Any) -> Look:
     }
     if isinstance(found, Outcome):
         return of_classes[part]
+    if part == "robustness":
+        return write_robustness_of_masks
     raise ValueError(_OF_CLASSES)
 
 

@@ -1,6 +1,8 @@
 """How a model bears worse images, and what it follows that is no finding."""
 
-from dataclasses import asdict
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medcnn.explain.embedding import embed
+from medcnn.explain.robustness import Row, robustness, segmentation_robustness
 from medcnn.explain.shortcuts import find_shortcuts
+from medcnn.report.examination_figures import robustness_figure
+from medcnn.report.intervals import Estimate, mean_auroc
 from medcnn.report.outcome import Finding, Outcome
-from medcnn.tracking.bench import BATCH, Bench
+from medcnn.tracking.bench import BATCH, SECONDS, Bench
+from medcnn.tracking.casework import patients_of
+from medcnn.tracking.segmented import cases_of
 
-MOST = 400
+MOST, MOST_MASKS, FEWEST_MASKS = 400, 24, 3
+#: Passes over the cases that seven ways to get worse take, in five strengths, and the images as they are.
+PASSES = 36
 #: Passes over the cases that looking for shortcuts takes: corners of a volume marked and hidden, the border.
 LOOKS = 27
 #: Findings that are looked at, of a model with many: the first ones.
@@ -22,12 +31,47 @@ FINDINGS = 5
 
 
 def write_robustness(bench: Bench) -> dict[str, float]:
-    """Nothing yet.
+    """The AUROC of the same cases with worse images: ``robustness.csv`` and ``.png``."""
+    rows = bench.chosen(bench.affordable(MOST, PASSES))
+    outcome = bench.found.take(rows)
+    names, several = list(outcome.classes), outcome.multilabel
 
-    Raises:
-        ValueError: Always.
-    """
-    raise ValueError("worse images cannot be made yet")
+    def figure(probabilities: NDArray[np.float64], _: NDArray[Any]) -> Estimate:
+        return mean_auroc(replace(outcome, probabilities=probabilities))
+
+    def called(probabilities: NDArray[np.float64]) -> NDArray[Any]:
+        return np.asarray(bench.task.decision.call(torch.from_numpy(probabilities), names, several), dtype=object)
+
+    batches = ((batch["image"], batch["label"]) for batch in bench.batches(rows))
+    return _kept(bench, robustness(bench.answer, batches, figure, called=called, most=len(rows)))
+
+
+def write_robustness_of_masks(bench: Bench) -> dict[str, float]:
+    """The mean Dice of some cases with worse images: ``robustness.csv`` and ``.png``."""
+    numbers = bench.numbers[bench.chosen(MOST_MASKS)]
+    first = cases_of(bench.trainer, numbers[:1].tolist(), "test")
+    start = time.perf_counter()
+    for case in first.values():
+        bench.answer_voxels(case["image"][None])
+    each = time.perf_counter() - start
+    numbers = numbers[: int(np.clip(SECONDS / max(each * PASSES, 1e-9), FEWEST_MASKS, MOST_MASKS))]
+    cases = cases_of(bench.trainer, numbers.tolist(), "test")
+    if len(cases) < len(numbers):
+        raise ValueError("some test cases are with another process: run `medcnn test` on one device")
+    device = bench.task.device
+    batches = [
+        (cases[n]["image"][None].to(device).float(), cases[n]["mask"][None].to(device)) for n in numbers.tolist()
+    ]
+    patients = patients_of(bench.trainer, numbers)
+    return _kept(bench, segmentation_robustness(bench.answer_voxels, batches, patients, most=len(batches)))
+
+
+def _kept(bench: Bench, rows: Sequence[Row]) -> dict[str, float]:
+    table = pd.DataFrame([asdict(row) for row in rows])
+    table.to_csv(bench.folder / "robustness.csv", index=False)
+    robustness_figure(table).savefig(bench.folder / "robustness.png")
+    clean, others = table["value"].iloc[0], table["value"].iloc[1:]
+    return {"robustness_worst_drop": float(clean - others.min())}
 
 
 def write_shortcuts(bench: Bench) -> dict[str, float]:

@@ -56,11 +56,11 @@ def examined(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 def test_every_part_leaves_its_table_and_is_announced(examined: tuple[Path, dict[str, float], list[str]]) -> None:
     folder, figures, said = examined
     tables = {path.stem for path in folder.glob("*.csv")}
-    assert {"shortcuts", "randomization", "embedding", "neighbors"} <= tables
+    assert {"robustness", "shortcuts", "randomization", "embedding", "neighbors"} <= tables
     assert [line.split()[1] for line in said] == list(PARTS)
     account = json.loads((folder / "examination.json").read_text())
-    assert all(account[part]["done"] for part in PARTS if part != "robustness")
-    assert {"test/shortcuts_flagged", "test/randomization_similarity"} <= set(figures)
+    assert all(account[part]["done"] for part in PARTS)
+    assert {"test/shortcuts_flagged", "test/robustness_worst_drop", "test/randomization_similarity"} <= set(figures)
 
 
 def test_the_map_holds_test_and_training_cases_with_their_groups(

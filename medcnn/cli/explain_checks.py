@@ -79,7 +79,7 @@ def volume_agreement(path: Path, home: dict[str, Volume]) -> list[str]:
 
 def weight_check(scorer: Scorer, seen: Seen) -> Extra:
     """The curve, the maps and the verdict when weights are made random, for this image alone."""
-    net, index = scorer.task.net, torch.tensor([seen.index])
+    net, index = scorer.task.net, torch.tensor([seen.chosen])
     steps = randomized_similarity(net, seen.batch, index)
     told = verdict(steps)
     maps = [one[0].cpu() for one in randomized_maps(net, seen.batch, index).values()]

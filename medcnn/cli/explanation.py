@@ -46,7 +46,7 @@ class Seen(NamedTuple):
 
     prepared: Tensor
     batch: Tensor
-    index: int
+    chosen: int
     finding: str
     probability: float
     maps: dict[str, Tensor]

@@ -109,8 +109,8 @@ def _paired(
     known = np.isfinite(x) & np.isfinite(y)
     if percent:
         known &= x + y != 0
-    rows = np.flatnonzero(known).tolist()
-    of = owners(None if patients is None else [patients[row] for row in rows], len(rows))
+    people, rows = None if patients is None else list(patients), np.flatnonzero(known).tolist()
+    of = owners(None if people is None else [people[row] for row in rows], len(rows))
     return x[known], y[known], of.number, len(x) - len(rows)
 
 

@@ -135,15 +135,18 @@ def subgroups(
     if scores.ndim != 1 or lengths != {len(scores)}:
         raise ValueError(f"{scores.shape} scores, and truths, calls, values, patients {lengths}: give one a case")
     rows: list[int] = np.flatnonzero(np.isfinite(scores)).tolist()
-    of = owners(None if patients is None else [patients[row] for row in rows], len(rows))
+    # As lists: a column of a table is asked by its labels, not by place.
+    people = None if patients is None else list(patients)
+    of = owners(None if people is None else [people[row] for row in rows], len(rows))
     known = scores[rows]
     probable = bool(len(rows)) and bool(((known >= 0) & (known <= 1)).all())
     judged = Judged(known, positive[rows], called[rows], of, probable)
     found = Subgroups([], [], 0, {}, len(scores) - len(rows))
     looks: list[list[int]] = []
     for column, values in columns.items():
-        names, order = group_names(column, [values[row] for row in rows])
-        reason = _why_not(values, order)
+        given = list(values)
+        names, order = group_names(column, [given[row] for row in rows])
+        reason = _why_not(given, order)
         if reason:
             found.skipped[column] = reason
             continue

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from subgroup_cohorts import drawn
 
@@ -108,6 +109,13 @@ def test_the_order_of_the_cases_has_no_part_in_it(cohort: dict[str, Any]) -> Non
     one, other = subgroups(**cohort), subgroups(**mixed, columns=columns)
     assert [g.name for g in one.groups] == [g.name for g in other.groups]
     assert [g.p for g in one.gaps] == pytest.approx([g.p for g in other.gaps])
+
+
+def test_columns_of_a_table_are_taken_by_place(cohort: dict[str, Any]) -> None:
+    table = pd.DataFrame(cohort["columns"] | {"patient": cohort["patients"]})[::-1]
+    turned = {name: cohort[name][::-1] for name in ("scores", "positive", "called")}
+    found = subgroups(**turned, columns=table.drop(columns="patient"), patients=table["patient"])
+    assert [g.cases for g in found.groups] == [g.cases for g in subgroups(**cohort).groups]
 
 
 def test_lengths_that_differ_are_a_mistake(cohort: dict[str, Any]) -> None:

@@ -131,7 +131,8 @@ def subgroups(
         ValueError: If something is not given once a case.
     """
     scores, positive, called = np.asarray(scores, np.float64), np.asarray(positive, bool), np.asarray(called, bool)
-    lengths = {len(positive), len(called), *map(len, columns.values()), *([] if patients is None else [len(patients)])}
+    given = [positive, called, *(columns[name] for name in columns), *([] if patients is None else [patients])]
+    lengths = {len(one) for one in given}
     if scores.ndim != 1 or lengths != {len(scores)}:
         raise ValueError(f"{scores.shape} scores, and truths, calls, values, patients {lengths}: give one a case")
     rows: list[int] = np.flatnonzero(np.isfinite(scores)).tolist()
@@ -144,9 +145,9 @@ def subgroups(
     found = Subgroups([], [], 0, {}, len(scores) - len(rows))
     looks: list[list[int]] = []
     for column, values in columns.items():
-        given = list(values)
-        names, order = group_names(column, [given[row] for row in rows])
-        reason = _why_not(given, order)
+        whole = list(values)
+        names, order = group_names(column, [whole[row] for row in rows])
+        reason = _why_not(whole, order)
         if reason:
             found.skipped[column] = reason
             continue

@@ -114,7 +114,7 @@ def test_the_order_of_the_cases_has_no_part_in_it(cohort: dict[str, Any]) -> Non
 def test_columns_of_a_table_are_taken_by_place(cohort: dict[str, Any]) -> None:
     table = pd.DataFrame(cohort["columns"] | {"patient": cohort["patients"]})[::-1]
     turned = {name: cohort[name][::-1] for name in ("scores", "positive", "called")}
-    found = subgroups(**turned, columns=table.drop(columns="patient"), patients=table["patient"])
+    found = subgroups(**turned, columns=dict(table.drop(columns="patient").items()), patients=table["patient"])
     assert [g.cases for g in found.groups] == [g.cases for g in subgroups(**cohort).groups]
 
 

@@ -17,6 +17,8 @@ from medcnn.tracking.runs import find_run
 from medcnn.tracking.store import ARTIFACTS, open_store, sqlite_file, store_uri
 
 HOST = "127.0.0.1"
+# Without it MLflow's menu is that of language models: judges, prompts, sessions.
+_MENU = "?workflowType=machine_learning"
 _START_S, _STOP_S = 90, 10
 
 
@@ -75,12 +77,12 @@ def _check_port(port: int) -> None:
 
 def _newest_experiment(uri: str) -> str:
     found = open_store(uri).search_experiments(order_by=["last_update_time DESC"], filter_string="name != 'Default'")
-    return f"#/experiments/{found[0].experiment_id}/runs" if found else ""
+    return f"#/experiments/{found[0].experiment_id}/runs{_MENU}" if found else ""
 
 
 def _page_of(uri: str, run: str) -> str:
     found = find_run(open_store(uri), run).info
-    return f"#/experiments/{found.experiment_id}/runs/{found.run_id}"
+    return f"#/experiments/{found.experiment_id}/runs/{found.run_id}{_MENU}"
 
 
 def _start(folder: Path, backend: str, port: int) -> subprocess.Popen[bytes]:

@@ -145,7 +145,7 @@ def test_what_test_ends_with_makes_the_page_and_logs_it(place: Place, capsys: py
     said = capsys.readouterr().out
     run = place.client.get_run(place.run_id)
     assert f"{run.data.metrics['report/auroc']:.3f}" in said
-    assert run.data.metrics["report/auroc"] == pytest.approx(run.data.metrics["test/auroc"], abs=1e-9)
+    assert run.data.metrics["report/auroc"] == pytest.approx(run.data.metrics["test/auroc"], abs=1e-6)  # one is float32
     assert "report.html" in run.data.tags["mlflow.note.content"]
     here = (place.folder / f"report_{place.run_id[:8]}" / "report.html").read_bytes()
     assert Path(place.client.download_artifacts(place.run_id, "report/report.html")).read_bytes() == here

@@ -88,7 +88,7 @@ def test_the_run_holds_overlays_a_table_of_cases_and_a_box_plot(place: Path) -> 
     assert {f"val/{name}" for name in names} <= artifacts
     pictures = [Path(artifact.path).name for artifact in client.list_artifacts(run_id, "images")]
     assert pictures
-    assert all(name.startswith("overlay_val") for name in pictures)
+    assert {name.split("+")[0] for name in pictures} == {"overlay_val", "val_dice", "val_worst_cases"}
     table = pd.read_csv(client.download_artifacts(run_id, "val/cases.csv"))
     assert set(table["class"]) == {"small", "large"}
     assert table["case"].nunique() * 2 == len(table)

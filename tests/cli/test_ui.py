@@ -55,7 +55,7 @@ def test_it_shows_a_run_and_its_artifacts_from_any_folder_and_ends_with_ctrl_c(t
     try:
         assert verb.stdout is not None
         said = verb.stdout.readline().decode().strip()
-        assert said == f"http://127.0.0.1:{free_port}/#/experiments/1/runs/{run_id}"
+        assert said == f"http://127.0.0.1:{free_port}/#/experiments/1/runs/{run_id}?workflowType=machine_learning"
         assert ask(free_port, "/health") == b"OK"
         runs = json.loads(ask(free_port, "/api/2.0/mlflow/runs/search", {"experiment_ids": ["1"]}))["runs"]
         assert [run["info"]["run_id"] for run in runs] == [run_id]

@@ -218,4 +218,5 @@ def _listed(frame: pd.DataFrame) -> str:
 
 
 def _outside(row: Array) -> float:
-    return float(row[np.abs(row - 0.5).argmax()])
+    # Of two classes the second was given, the first follows from it.
+    return float(row[::-1][np.abs(row[::-1] - 0.5).argmax()])

@@ -1,0 +1,84 @@
+"""A table of predictions comes back as the outcome it was; a stranger's is read or refused in one line."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_fakes import planted
+
+from medcnn.errors import ReportError
+from medcnn.report.outcome_table import outcome_from_table
+
+
+@pytest.mark.parametrize(("classes", "multilabel"), [(2, False), (3, False), (3, True)])
+def test_the_table_of_an_outcome_reads_back_through_a_file(classes: int, multilabel: bool) -> None:
+    whole = planted(50, 20, classes=classes, multilabel=multilabel)
+    text = whole.table().to_csv(index=False)
+    back = outcome_from_table(pd.read_csv(io.StringIO(text)), None, whole.thresholds)
+    assert (back.cases, back.patients) == (whole.cases, whole.patients)
+    assert (back.calls, back.classes, back.multilabel) == (whole.calls, whole.classes, multilabel)
+    np.testing.assert_array_equal(back.labels, whole.labels)
+    np.testing.assert_allclose(back.probabilities, whole.probabilities, atol=1e-11)
+    np.testing.assert_allclose(back.logits, whole.logits, rtol=1e-12)
+    pd.testing.assert_frame_equal(back.groups, whole.groups)
+
+
+def test_label_and_probability_are_enough_of_two_classes() -> None:
+    outcome = outcome_from_table(pd.DataFrame({"label": [0, 1, None], "probability": [0.2, 0.9, 0.4]}))
+    assert outcome.classes == ["negative", "positive"]
+    assert outcome.labels.tolist() == [0, 1, -1]
+    np.testing.assert_allclose(outcome.probabilities, [[0.8, 0.2], [0.1, 0.9], [0.6, 0.4]])
+    assert outcome.cases == ["row 1", "row 2", "row 3"]
+    assert outcome.calls == ["", "", ""]  # no threshold, no call
+    assert outcome.findings()[0].called is None
+
+
+def test_names_of_classes_serve_as_labels_and_a_threshold_calls() -> None:
+    frame = pd.DataFrame(
+        {"label": ["ill", "well", "unknown"], "probability": [0.6, 0.5, 0.1], "patient": ["a", "", "a"]}
+    )
+    outcome = outcome_from_table(frame, ["well", "ill"], {"ill": 0.5})
+    assert outcome.labels.tolist() == [1, 0, -1]
+    assert outcome.calls == ["ill", "ill", "well"]
+    assert outcome.patients == ["a", "(of row 2)", "a"]
+
+
+def test_a_single_named_probability_is_asked_against_the_rest() -> None:
+    outcome = outcome_from_table(pd.DataFrame({"label": [1, 0], "probability/mass": [0.7, 0.1]}))
+    assert outcome.classes == ["not mass", "mass"]
+    assert outcome.findings()[0].positive.tolist() == [True, False]
+
+
+def test_columns_without_a_meaning_are_left_out_unless_somebody_says_which_describe_groups() -> None:
+    frame = pd.DataFrame({"label": [0, 1], "probability": [0.1, 0.9], "sex": ["F", "M"], "PatientName": ["A", "B"]})
+    assert outcome_from_table(frame).groups is None
+    kept = outcome_from_table(frame, describing=lambda columns: (columns[["sex"]], ("PatientName",))).groups
+    assert kept is not None
+    assert list(kept) == ["sex"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"label": [1]}, "column probability"),
+        ({"probability": [0.5]}, "column label"),
+        ({"label": ["ill"], "probability": [0.5]}, "say which is the finding"),
+        ({"label": [1], "probability": [1.7]}, "row 1 holds 1.7 as a probability"),
+        ({"label": [1], "probability": ["much"]}, "column probability holds 'much' in row 1"),
+        ({"label": [2], "probability": [0.5]}, "say which is the finding"),
+        ({"label": ["c"], "probability/a": [0.5], "probability/b": [0.5]}, "label 'c' is none of a, b"),
+        ({"label/a": [2], "probability/a": [0.5]}, "hold 0 for no, 1 for yes"),
+        ({"label": [1], "probability": [0.5], "call": ["maybe"]}, "call 'maybe' is none of"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_line(columns: dict[str, list[object]], words: str) -> None:
+    with pytest.raises(ReportError) as caught:
+        outcome_from_table(pd.DataFrame(columns))
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_threshold_of_a_class_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ReportError, match="threshold is given for 'mass'"):
+        outcome_from_table(pd.DataFrame({"label": [1], "probability": [0.5]}), None, {"mass": 0.5})

@@ -98,7 +98,7 @@ def groups_section(cases: SegmentedCases, minimum: int = 10) -> Section:
          "flagged": "yes" if one.flagged else "", "note": one.gap.reason or one.mean.reason}
         for one in groups
     ]  # fmt: skip
-    looks = sum(not np.isnan(one.p) for one in groups)
+    looks = len({(one.column, one.p) for one in groups if not np.isnan(one.p)})
     flagged = [f"{one.column} = {one.group} (gap {one.gap})" for one in groups if one.flagged]
     told = f"Flagged: {'; '.join(flagged)}." if flagged else "No gap is flagged."
     missed = "A gap that is not flagged may be there and too small for these cases."

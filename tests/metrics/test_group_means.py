@@ -63,8 +63,8 @@ def test_small_groups_are_told_and_not_judged_and_empty_values_are_a_group() -> 
 
 
 def test_numbers_are_cut_at_their_quartiles() -> None:
-    groups = group_means(np.ones(80), {"age": [float(age) for age in range(20, 100)]})
-    assert [one.group for one in groups] == ["1: 20 to 39.75", "2: 39.75 to 59.5", "3: 59.5 to 79.25", "4: 79.25 to 99"]
+    groups = group_means(np.ones(80), {"dose": [float(dose) for dose in range(20, 100)]})
+    assert [one.group for one in groups] == ["20 to 39", "40 to 59", "60 to 79", "80 to 99"]
     assert all(one.mean.n == 20 for one in groups)
 
 

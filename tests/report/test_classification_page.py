@@ -24,10 +24,15 @@ FACTS = RunFacts(
     decision={"temperature": 1.3, "target_sensitivity": 0.95, "chosen_on": "val"},
     data={
         "digest": "d1", "excluded": {"truncated": 4}, "dropped": {"train": 2}, "flags": {"inverted": 3},
-        "splits": {"train": {"cases": 10, "patients": 5, "classes": {"normal": 6}}, "test": {"cases": 4, "patients": 4}},
+        "splits": {
+            "train": {"cases": 10, "patients": 5, "classes": {"normal": 6}}, "test": {"cases": 4, "patients": 4},
+        },
         "proof": {"patients_shared": 0, "contents_shared": 0, "checked": 14},
     },
-    model={"digest": "m1", "preprocess": [{"class_path": "medcnn.transforms.X", "init_args": {"keys": "image", "lower": 1}}]},
+    model={
+        "digest": "m1",
+        "preprocess": [{"class_path": "medcnn.transforms.X", "init_args": {"keys": "image", "lower": 1}}],
+    },
     about={"intended_use": "Triage."},
 )  # fmt: skip
 ORDER = [

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def marked(images: Tensor, corner: Corner, letter: str = "L") -> Tensor:
     spatial = images.shape[2:]
     form = _form(letter, [min(n, max(len(LETTERS[letter]), round(n * MARKER))) for n in spatial]).to(images.device)
     starts = [_start(n, m, end) for n, m, end in zip(spatial, form.shape, corner, strict=True)]
-    where = (..., *(slice(start, start + m) for start, m in zip(starts, form.shape, strict=True)))
+    where: tuple[Any, ...] = (..., *(slice(start, start + m) for start, m in zip(starts, form.shape, strict=True)))
     out = images.clone()
     brightest = images.flatten(1).amax(1).view(-1, *[1] * (images.ndim - 1))
     out[where] = torch.where(form, brightest, images[where])

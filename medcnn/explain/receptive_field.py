@@ -215,13 +215,13 @@ def _mirrored(at: Ends, n: int) -> Ends:
 
 
 def _sliced(reach: Reach, out: Sequence[int], args: tuple[Any, ...]) -> Reach:
-    axis, start, _, step = (*args[1:], *(0, None, None, 1)[len(args) - 1 :])
-    axis = (axis or 0) - 2
+    given = dict(zip(("axis", "start", "end", "step"), args[1:], strict=False))
+    axis, start = (given.get("axis") or 0) - 2, given.get("start") or 0
     axes = list(reach)
     if 0 <= axis < len(axes):
         n = len(axes[axis].first)
-        begin = 0 if start is None else start if start >= 0 else max(n + start, 0)
-        at = begin + np.arange(out[axis]) * (step or 1)
+        begin = start if start >= 0 else max(n + start, 0)
+        at = begin + np.arange(out[axis]) * given.get("step", 1)
         axes[axis] = Axis(axes[axis].first[at], axes[axis].last[at])
     return tuple(axes)
 

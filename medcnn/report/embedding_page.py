@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 #: Name of a map, to its columns in two and in three dimensions.
-MAPS = {
+MAPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "t-SNE": (("x", "y"), ("tsne3d1", "tsne3d2", "tsne3d3")),
     "principal components": (("pca1", "pca2"), ("pca1", "pca2", "pca3")),
 }
@@ -66,7 +66,7 @@ function draw() {
   const axes = told.maps[menu("kind").value][menu("dims").value];
   const color = told.colors[menu("color").value];
   const plain = {title: {text: ""}, zeroline: false};
-  const layout = {margin: {l: 40, r: 10, t: 10, b: 40}, showlegend: true, xaxis: plain, yaxis: plain,
+  const layout = {margin: {l: 40, r: 10, t: 36, b: 40}, showlegend: true, xaxis: plain, yaxis: plain,
     legend: {title: {text: text(menu("color").value)}, itemsizing: "constant"}, uirevision: menu("dims").value};
   const options = {responsive: true, displaylogo: false, showSendToCloud: false, showLink: false,
     modeBarButtonsToRemove: ["sendDataToCloud"]};

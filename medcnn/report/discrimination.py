@@ -5,6 +5,7 @@ import pandas as pd
 
 from medcnn.metrics.bootstrap import bootstrap_average_precision
 from medcnn.metrics.estimate import Estimate
+from medcnn.report.canvas import COLORS
 from medcnn.report.evidence import Evidence, estimate_table, methods
 from medcnn.report.evidence_figures import BINS, score_histogram_figure
 from medcnn.report.figures import precision_recall_figure, roc_figure
@@ -68,15 +69,16 @@ def _roc(evidence: Evidence) -> Picture:
     curves = [thinned(roc_of(finding)) for finding in evidence.findings]
     alt = "Sensitivity over one minus specificity: " + _areas_in_words(curves, "AUROC")
     table = curve_table(curves, "false_positive_rate", "sensitivity")
-    return Picture("roc", roc_figure(_with_names(curves), f"ROC, {evidence.of}"), alt, table)
+    figure = roc_figure(_drawn(curves), f"ROC, {evidence.of}")
+    return Picture("roc", figure, alt, table, _left_out(curves))
 
 
 def _precision_recall(evidence: Evidence) -> Picture:
     curves = [thinned(precision_recall_of(finding)) for finding in evidence.findings]
     alt = "Positive predictive value over sensitivity: " + _areas_in_words(curves, "average precision")
     table = curve_table(curves, "sensitivity", "positive_predictive_value")
-    figure = precision_recall_figure(_with_names(curves), f"Precision and recall, {evidence.of}")
-    return Picture("precision_recall", figure, alt, table)
+    figure = precision_recall_figure(_drawn(curves), f"Precision and recall, {evidence.of}")
+    return Picture("precision_recall", figure, alt, table, _left_out(curves))
 
 
 def _histograms(evidence: Evidence) -> list[Picture]:
@@ -92,9 +94,17 @@ def _histogram(finding: Finding, place: int, evidence: Evidence) -> Picture:
     return Picture(f"probabilities_{place + 1}", figure, alt, table, f"Probabilities of {finding.name}.")
 
 
-def _with_names(curves: list[Curve]) -> list[Curve]:
-    """A long name would push the picture out of its frame."""
+def _drawn(curves: list[Curve]) -> list[Curve]:
+    """As many as can be told apart by color, those with most cases; a long name would push the picture out of frame."""
+    most = sorted((curve.positives for curve in curves), reverse=True)[: len(COLORS)]
+    curves = [curve for curve in curves if curve.positives >= most[-1]][: len(COLORS)]
     return [curve._replace(name=curve.name if len(curve.name) <= 24 else curve.name[:23] + "…") for curve in curves]
+
+
+def _left_out(curves: list[Curve]) -> str:
+    if len(curves) <= len(COLORS):
+        return ""
+    return f"The {len(COLORS)} of {len(curves)} with most cases that have it; the table holds all."
 
 
 def _areas_in_words(curves: list[Curve], measure: str) -> str:

@@ -59,7 +59,7 @@ def _rates(evidence: Evidence) -> Table:
 
 def _confusion(evidence: Evidence) -> Block:
     counts = evidence.test.confusion()
-    table = counts.rename_axis("true").reset_index()
+    table = counts.rename_axis("finding" if evidence.test.multilabel else "true").reset_index()
     if not any(finding.called is not None for finding in evidence.findings):
         return Text("There are no counts of right and wrong calls: nothing says at which probability to call.")
     if len(counts) > 12:

@@ -20,6 +20,7 @@ from medcnn.report.guidelines import guidelines_section
 from medcnn.report.model_card import model_card
 from medcnn.report.page import Headline, Page, Section
 from medcnn.report.page_html import write_page
+from medcnn.report.segmentation_comparison import compared_cases_section
 from medcnn.report.segmentation_page import segmentation_page
 from medcnn.tracking.notes import report_note
 from medcnn.tracking.runs import log_report
@@ -81,11 +82,11 @@ def headline_of(page: Page) -> Mapping[str, Estimate]:
 
 
 def _beside(first: Judged, second: Judged) -> list[Section]:
-    if first.outcome is None or second.outcome is None:
-        raise ReportError(
-            "two runs are compared by their predictions of cases; a segmentation gets a report of its own"
-        )
-    return comparison_sections(first.outcome, second.outcome, first.facts, second.facts)
+    if first.outcome is not None and second.outcome is not None:
+        return comparison_sections(first.outcome, second.outcome, first.facts, second.facts)
+    if first.scores is not None and second.scores is not None:
+        return [compared_cases_section(first.scores, second.scores)]
+    raise ReportError("one run classifies and the other segments: give two runs that answer the same question")
 
 
 def _page_without_guidelines(judged: Judged, prevalence: float | None) -> Page:

@@ -74,4 +74,5 @@ def _next_line(data: Any, stage: str, run_id: str) -> str:
     left = table is not None and "split" in table and bool((table["split"] == "test").any())
     if stage == "val" and left:
         return f"Next: `medcnn test ... --ckpt_path runs:/{run_id}` with the same data"
-    return f"Next: `medcnn report runs:/{run_id}`"
+    judged = "" if left else " --split val"  # of several folds each is validated on, and nothing may be left to test
+    return f"Next: `medcnn report runs:/{run_id}{judged}`"

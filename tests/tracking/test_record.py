@@ -29,7 +29,7 @@ data:
       - {class_path: medcnn.transforms.intensity.PercentileNormalized, init_args: {keys: image}}
 tracking: {tags: {site: "read from /srv/Hospital St. Mary/scans by jane@mary.example.org"}}
 """
-PLANTED = (b"DOE", b"JOHN", b"Mary", b"1960", b"jane@")
+PLANTED = (b"DOE", b"JOHN", b"Mary", b"1960-01", b"jane@")
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP) ## a phantom chest cohort as DICOM, from fit to findings, into demo/
+demo: $(STAMP) ## a phantom chest cohort as DICOM, from fit to report and findings, into demo/
 	$(BIN)/medcnn demo --folder $(DEMO)
 
 # One thread a process: as many test workers as cores share them, and sums are the same on every machine.

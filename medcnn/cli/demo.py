@@ -11,19 +11,19 @@ from medcnn.cli.configs import configs_folder
 from medcnn.errors import ConfigError, MedcnnError
 
 MARK = ".medcnn_demo"
-OWN = ("films", "incoming", "findings", "manifest.csv", "incoming_truth.csv")
+OWN = ("films", "incoming", "findings", "report", "manifest.csv", "incoming_truth.csv")
 MODEL = "medcnn-demo"
 
 
 @dataclass
 class Demo:
-    """Go the whole way on a phantom cohort: draw films, fit, test, score, and say where everything is.
+    """Go the whole way on a phantom cohort: draw films, fit, test, report, score, and say where everything is.
 
     The films are drawings, not patients: two bright lungs, and in some a shadow. What is learned from them says nothing
     about real films. Some of the incoming files are broken on purpose.
 
     Attributes:
-        folder: Folder for the cohort, the incoming films and the findings. One that the demo did not make is refused,
+        folder: Folder for cohort, report, incoming films and findings. One that the demo did not make is refused,
             one that it made is made anew.
         seed: The same seed draws the same films and trains the same model.
         quick: A handful of patients and one epoch: shows that every part works, not that anything is learned.
@@ -48,6 +48,7 @@ class Demo:
         self._draw()
         self._fit()
         self._step(["test", *self._cohort(), "--ckpt_path", f"models:/{MODEL}@champion"])
+        self._step(["report", f"models:/{MODEL}@champion", "--out", str(self.folder / "report")])
         self._score()
         print(closing_words(self.folder, time.monotonic() - start))
         return 0
@@ -122,6 +123,7 @@ def closing_words(folder: Path, seconds: float) -> str:
         f"{len(missed)} files were broken on purpose. score says so by exit code 3, and of each file why:",
         *missed,
         "",
+        f"{folder / 'report' / 'report.html'}      how good the model is, and for whom: open it in a browser",
         f"{findings / 'findings.csv'}   one row a scored film",
         f"{findings / 'skipped.csv'}    every other file, and why",
         "medcnn ui                    opens the run: curves, confusion matrix, where the net looked",

@@ -37,11 +37,11 @@ VERBS: dict[str, Verb] = {
         "say what a file or a folder is: series, geometry, photometry, what would be skipped",
     ),
     "report": Verb("medcnn.cli.report:Report", "make the page by which a model is judged: one HTML file"),
-    "explain": Verb("medcnn.cli.explain:Explain", "show where a model looked (Grad-CAM)"),
+    "explain": Verb("medcnn.cli.explain:Explain", "show where a model looked, and what that picture is worth"),
     "summary": Verb("medcnn.cli.summary:Summary", "tell a model's layers, what they cost and what they see"),
     "ui": Verb("medcnn.cli.ui:Ui", "open the runs in MLflow, on this machine only"),
     "doctor": Verb("medcnn.cli.doctor:Doctor", "say what this installation can do, and what to install for the rest"),
-    "demo": Verb("medcnn.cli.demo:Demo", "the whole way on a phantom cohort: fit, test, score"),
+    "demo": Verb("medcnn.cli.demo:Demo", "the whole way on a phantom cohort: fit, test, report, score"),
 }
 LIGHTNING = ("fit", "validate", "test", "predict")
 #: Verbs that read their words themselves.

@@ -27,7 +27,8 @@ class Report:
         run: runs:/ID, an ID or its beginning, "last", models:/name@alias; or a table of predictions.
         compare: Another run, or table, on the same cases: put beside the first, with the paired test.
         prevalence: Share of patients with the finding where the model is to be used: PPV and NPV are restated for it.
-        about: YAML file with what only people know of the model (intended use, population, ...).
+        about: YAML file with what only people know of the model (intended use, population, ...); an empty one to fill
+            in is left beside each page.
         out: Folder for the page; report_ and the beginning of the run's ID by default.
         split: Which cases it is judged on.
         classes: Of a table with two classes whose labels are names: those names, the finding second.

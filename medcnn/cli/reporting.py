@@ -12,7 +12,7 @@ import yaml
 from medcnn.cli.judged import Judged
 from medcnn.errors import ReportError
 from medcnn.metrics.estimate import Estimate
-from medcnn.report.about import checked_about
+from medcnn.report.about import about_template, checked_about
 from medcnn.report.classification_page import classification_page
 from medcnn.report.comparison import comparison_sections
 from medcnn.report.facts import RunFacts
@@ -24,6 +24,9 @@ from medcnn.report.segmentation_comparison import compared_cases_section
 from medcnn.report.segmentation_page import segmentation_page
 from medcnn.tracking.notes import report_note
 from medcnn.tracking.runs import log_report
+
+#: Beside the page: what only people know of the model, to be filled in and given back with --about.
+ABOUT = "about.yaml"
 
 
 def said_about(path: Path | None) -> dict[str, str]:
@@ -67,9 +70,16 @@ def keep(page: Page, facts: RunFacts, out: Path) -> Path:
             shutil.copytree(folder, out, dirs_exist_ok=True)
         except OSError as error:
             raise ReportError(f"cannot write into {out}: {error}; give another folder with --out") from error
+        _leave_template(out / ABOUT, facts)
         if facts.run_id:
             log_report(facts.run_id, folder, headline_of(page), report_note(page, facts.run_id))
     return out
+
+
+def _leave_template(path: Path, facts: RunFacts) -> None:
+    """Put the questions that only people can answer beside the page; a file that is there is somebody's work."""
+    if not path.exists():
+        path.write_text(about_template(facts.about), encoding="utf-8")
 
 
 def headline_of(page: Page) -> Mapping[str, Estimate]:

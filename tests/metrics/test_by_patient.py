@@ -51,3 +51,11 @@ def test_quantiles_are_the_well_known_ones():
     assert quantile(0.95, 11) == pytest.approx(2.200985, abs=1e-6)
     with pytest.raises(ValueError, match="level"):
         quantile(1.0)
+
+
+@pytest.mark.parametrize("given", [[7, 3, 7, 0, 3], [10**12, 5, 10**12, -1, 5], [True, False, True, None, False]])
+def test_numbers_for_names_group_as_names_do(given):
+    of, named = owners(given, 5), owners([str(name) for name in given], 5)
+    assert of.patients == named.patients
+    same = of.number[:, None] == of.number[None]
+    assert np.array_equal(same, named.number[:, None] == named.number[None])

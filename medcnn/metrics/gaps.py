@@ -71,7 +71,7 @@ def gap(judged: Judged, inside: Mask, figure: str, level: float) -> tuple[Estima
     Welch's degrees of freedom by patients gives the tails.
 
     Args:
-        judged: The cohort; both sides need positive and negative cases.
+        judged: The cohort; both sides need the cases that the figure is about.
         inside: The group ``(n,)``.
         figure: One of ``FIGURES``; calibration is the intercept on the scale of log odds.
         level: Coverage of the interval.

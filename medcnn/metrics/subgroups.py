@@ -37,7 +37,7 @@ class Group:
         npv: At the prevalence within the group.
         calibration_intercept: To be added to the log odds; 0 is right, below 0 the probabilities are too high.
         observed_over_expected: Cases with the finding over the sum of their probabilities; 1 is right.
-        reason: Why the figures are withheld; "" where they are given.
+        reason: Why all figures are withheld; "" where one is given.
     """
 
     column: str
@@ -114,8 +114,9 @@ def subgroups(
 ) -> Subgroups:
     """Judge a model in every group of every column, and test each group against the rest of its column.
 
-    A group of fewer than ``minimum`` cases, or of fewer than five patients with or without the finding, is counted and
-    not judged. Cases without a score are left out. See ``Gap`` for what a flag means.
+    A group of fewer than ``minimum`` cases is counted and not judged; of fewer than five patients with the finding no
+    sensitivity is told, of fewer than five without no specificity, and of either nothing else. Cases without a score
+    are left out. See ``Gap`` for what a flag means.
 
     Args:
         scores: Probabilities ``(n,)``; for scores that are none, calibration is not told.
@@ -166,32 +167,39 @@ def _why_not(values: Sequence[object], order: list[str]) -> str:
     return ""
 
 
-def _too_few(judged: Judged, inside: Mask, minimum: int) -> str:
+def _withheld(judged: Judged, inside: Mask, minimum: int) -> dict[str, str]:
+    """Figure of ``gaps.FIGURES`` to why it is not told of these cases; "" where it is."""
     cases = int(inside.sum())
     if cases < minimum:
-        return f"{cases} cases, and fewer than {minimum} are not judged"
+        return dict.fromkeys(FIGURES, f"{cases} cases, and fewer than {minimum} are not judged")
+    lacking = []
     for kind, words in ((judged.positive, "with"), (~judged.positive, "without")):
         count = judged.of.having(inside & kind)
-        if count < LEAST_PATIENTS:
-            return f"{count} patients {words} the finding, and fewer than {LEAST_PATIENTS} are not judged"
-    return ""
+        few = f"{count} patients {words} the finding, and fewer than {LEAST_PATIENTS} are not judged"
+        lacking.append(few if count < LEAST_PATIENTS else "")
+    either = lacking[0] or lacking[1]
+    return dict.fromkeys(FIGURES, either) | {"sensitivity": lacking[0], "specificity": lacking[1]}
 
 
 def _group(judged: Judged, column: str, name: str, inside: Mask, minimum: int, level: float) -> Group:
     people, events = judged.of.having(inside), int(judged.positive[inside].sum())
     about = Estimate(NAN, n=int(inside.sum()), patients=people, events=events, level=level)
-    reason = _too_few(judged, inside, minimum)
-    none = about._replace(reason=reason)
-    if reason:
-        return Group(column, name, about.n, people, events, none, none, none, none, none, none, none, reason)
+    withheld = _withheld(judged, inside, minimum)
     patients = judged.of.number[inside].tolist()
     called = rates(judged.called[inside], judged.positive[inside], patients, level)
-    none = about._replace(reason=_NO_PROBABILITIES)
-    intercept, ratio = calibration_of(judged, inside, level) if judged.probable else (none, none)
+    none = about._replace(reason=withheld["calibration"] or _NO_PROBABILITIES)
+    told = judged.probable and not withheld["calibration"]
+    intercept, ratio = calibration_of(judged, inside, level) if told else (none, none)
+
+    def unless(figure: str, estimate: Estimate) -> Estimate:
+        return about._replace(reason=withheld[figure]) if withheld[figure] else estimate
+
     return Group(
         column, name, about.n, people, events,
-        auroc_interval(judged.scores[inside], judged.positive[inside], patients, level),
-        called["sensitivity"], called["specificity"], called["ppv"], called["npv"], intercept, ratio,
+        unless("auroc", auroc_interval(judged.scores[inside], judged.positive[inside], patients, level)),
+        unless("sensitivity", called["sensitivity"]), unless("specificity", called["specificity"]),
+        unless("auroc", called["ppv"]), unless("auroc", called["npv"]), intercept, ratio,
+        "" if "" in withheld.values() else withheld["auroc"],
     )  # fmt: skip
 
 
@@ -200,11 +208,12 @@ def _look(
 ) -> list[list[int]]:
     """Add the gaps of a column; returns for each test that was made, which gaps it gave."""
     looks: list[list[int]] = []
-    judgeable = [
-        name for name, inside in sides.items() if not any(_too_few(judged, s, minimum) for s in (inside, ~inside))
-    ]
-    for name in judgeable[:1] if len(sides) == 2 else judgeable:
-        for figure in FIGURES if judged.probable else FIGURES[:-1]:
+    withheld = {
+        name: [_withheld(judged, side, minimum) for side in (inside, ~inside)] for name, inside in sides.items()
+    }
+    for figure in FIGURES if judged.probable else FIGURES[:-1]:
+        judgeable = [name for name in sides if not any(reasons[figure] for reasons in withheld[name])]
+        for name in judgeable[:1] if len(sides) == 2 else judgeable:
             value, p = gap(judged, sides[name], figure, level)
             made = [Gap(column, name, figure, value, p)]
             if len(sides) == 2:

@@ -42,7 +42,7 @@ def robustness_figure(table: pd.DataFrame, figure: str = "", title: str = "Under
         title: Above the panels.
     """
     chosen = _of_figure(table, figure)
-    names = list(dict.fromkeys(chosen["corruption"]))
+    names = list(dict.fromkeys(chosen.loc[chosen["strength"] != 0, "corruption"]))
     down = max(1, math.ceil(len(names) / ACROSS))
     across = max(1, math.ceil(len(names) / down))
     drawn = empty_figure(2.3 * across + 0.6, 2.2 * down + 0.9)

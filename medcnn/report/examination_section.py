@@ -74,6 +74,14 @@ def examination_section(facts: RunFacts, split: str = "test") -> Section:
     return Section("examination", "Examination of the net", blocks)
 
 
+def _shortcut_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """What was looked for and what was seen, those first of which chance explains least."""
+    told = table.reindex(columns=["name", "sentence", "effect", "low", "high", "margin", "p_adjusted", "flagged"])
+    return told.sort_values("p_adjusted", kind="stable").rename(
+        columns={"name": "looked for", "sentence": "seen", "margin": "flagged beyond"}
+    )
+
+
 def _shown(look: Look, table: pd.DataFrame) -> list[Block]:
     blocks: list[Block] = []
     if look.name == "shortcuts":
@@ -81,8 +89,8 @@ def _shown(look: Look, table: pd.DataFrame) -> list[Block]:
         blocks += [Text(str(sentence), "warning") for sentence in table["sentence"][told]]
         if not told.any():
             blocks.append(Text("No shortcut was found among those that were looked for."))
-    if look.draw is None:
-        return [*blocks, Table(look.name, table, look.caption)]
+        return [*blocks, Table(look.name, _shortcut_rows(table), look.caption)]
+    assert look.draw is not None
     try:
         figure = look.draw(table)
     except (KeyError, ValueError, TypeError) as error:

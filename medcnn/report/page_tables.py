@@ -10,7 +10,7 @@ from medcnn.metrics.estimate import Estimate
 from medcnn.report import wording
 from medcnn.report.page_files import with_index
 
-LONG = 18  # characters
+LONG, SENTENCE = 18, 60  # characters
 
 
 class Cell(NamedTuple):
@@ -36,11 +36,13 @@ class Column(NamedTuple):
         name: As it reads.
         figures: Whether it holds figures, which stand at the right.
         long: Whether it holds text that wants room, or its rows would grow tall on a narrow screen.
+        sentences: Whether it holds sentences, which want most of the width.
     """
 
     name: str
     figures: bool
     long: bool
+    sentences: bool = False
 
 
 class Grid(NamedTuple):
@@ -74,7 +76,8 @@ def grid(frame: pd.DataFrame, shown: int) -> Grid:
         style = wording.column_style(str(name), values)
         told = [_cell(value, style, reasons) for value in values]
         figures = _holds_figures(values, top.iloc[:, place])
-        columns.append(Column(wording.text(name), figures, not figures and any(len(cell.text) > LONG for cell in told)))
+        longest = 0 if figures else max((len(cell.text) for cell in told), default=0)
+        columns.append(Column(wording.text(name), figures, longest > LONG, longest > SENTENCE))
         cells.append(told)
     rows = [list(row) for row in zip(*cells, strict=True)]
     notes = {letter: wording.text(reason) for reason, letter in reasons.items()}

@@ -132,7 +132,7 @@ def _p(p: float) -> str:
 
 
 def _forest(finding: Finding, place: int, found: Subgroups, evidence: Evidence) -> Picture:
-    judged = [group for group in found.groups if not group.reason] or found.groups
+    judged = [group for group in found.groups if not group.auroc.reason] or found.groups
     alt = f"AUROC of {finding.name} in {len(judged)} groups, each with its interval; the table holds the numbers."
     caption = f"Groups that could be judged, {finding.name}."
     overall = evidence.aurocs[finding.name]

@@ -44,6 +44,18 @@ def test_a_group_that_is_too_small_is_counted_and_withheld() -> None:
     assert {gap.group for gap in found.gaps} == {"here", "there"}
 
 
+def test_a_group_in_which_all_have_the_finding_has_a_sensitivity_and_no_more() -> None:
+    given = drawn(5, 600)
+    cause = np.where(given["positive"], np.where(np.arange(600) % 2, "virus", "bacteria"), "none")
+    found = subgroups(**given | {"columns": {"cause": cause.tolist()}})
+    virus = next(g for g in found.groups if g.name == "virus")
+    assert virus.sensitivity.value == pytest.approx(given["called"][cause == "virus"].mean())
+    assert not virus.reason
+    assert virus.auroc.reason == "0 patients without the finding, and fewer than 5 are not judged"
+    assert np.isnan(virus.specificity.value)
+    assert {(gap.group, gap.figure) for gap in found.gaps} == {("bacteria", "sensitivity"), ("virus", "sensitivity")}
+
+
 def test_one_patient_with_many_films_is_no_group() -> None:
     given = drawn(3, 300)
     given["patients"] = [0] * 60 + given["patients"][60:]
@@ -93,8 +105,9 @@ def test_cases_without_a_score_are_left_out_and_counted(cohort: dict[str, Any]) 
 def test_one_class_only_is_told_and_not_judged(positive: np.ndarray) -> None:
     found = subgroups(np.full(40, 0.5), positive, ~positive, {"sex": ["F", "M"] * 20})
     assert [group.cases for group in found.groups] == [20, 20]
-    assert not found.gaps
-    assert "0 patients" in found.groups[0].reason
+    assert all(np.isnan(group.auroc.value) for group in found.groups)
+    assert {gap.figure for gap in found.gaps} == {"sensitivity" if positive.all() else "specificity"}
+    assert "0 patients" in found.groups[0].auroc.reason
 
 
 def test_nothing_at_all_is_no_error() -> None:

@@ -17,33 +17,40 @@ PICTURES = {
     "highest_probability": "Highest probability of the finding",
     "lowest_probability": "Lowest probability of the finding",
 }
+_CAPTION = "The most confident errors, by pseudonym; the probability is that of the finding, or of what is true."
 
 
 def failures_section(evidence: Evidence) -> Section:
-    """The most confident errors by pseudonym, pictures of telling cases, and their nearest training cases."""
-    blocks: list[Block] = _errors(evidence)
+    """The most confident errors by pseudonym with their nearest training cases, and pictures of telling cases."""
     folder = evidence.test.split
+    neighbors, _ = read_table(evidence.facts.folder, f"{folder}/neighbors.csv", ("case", "neighbor", "neighbor_label"))
+    blocks: list[Block] = _errors(evidence, neighbors)
     for name, title in PICTURES.items():
         picture = read_picture(evidence.facts.folder, f"{folder}/{name}.png")
         if picture is not None:
             alt = f"{title}: images of cases with the relevance map of the class that was called over them."
             blocks.append(Picture(name, picture, alt, None, f"{title}, {evidence.of}.", wide=True))
-    neighbors, _ = read_table(evidence.facts.folder, f"{folder}/neighbors.csv", ("case", "neighbor"))
-    if neighbors is not None:
-        caption = "Training cases that the net takes for most alike; a wrong case among others' labels tells why."
-        blocks.append(Table("neighbors", neighbors, caption))
     return Section("failures", "Failures", blocks)
 
 
-def _errors(evidence: Evidence) -> list[Block]:
+def _errors(evidence: Evidence, neighbors: pd.DataFrame | None) -> list[Block]:
     test = evidence.test
     if not len(test.cases) or all(finding.called is None for finding in evidence.findings):
         return [Text("Errors are not known: there is no call to judge.")]
     rows = most_confident(test, LISTED, right=False)
     if not rows:
         return [Text(f"No case of {len(test.cases):,} with a known truth was called wrongly.")]
-    return [Table("errors", error_table(test, np.asarray(rows)), "The most confident errors, by pseudonym; the "
-                  "probability is that of the finding, or of what is true.", shown=LISTED)]  # fmt: skip
+    table, caption = error_table(test, np.asarray(rows)), _CAPTION
+    if neighbors is not None:
+        table["training cases most alike"] = [_labels_near(neighbors, case) for case in table["case"]]
+        caption += " A wrong case among training cases of the label it was called was hard, or is labeled wrongly."
+    return [Table("errors", table, caption, shown=LISTED)]
+
+
+def _labels_near(neighbors: pd.DataFrame, case: str) -> str:
+    """Labels of the training cases that the net takes for most like a case, and how many have each."""
+    labels = neighbors.loc[neighbors["case"].astype(str) == case, "neighbor_label"]
+    return ", ".join(f"{count} {label}" for label, count in labels.astype(str).value_counts().items())
 
 
 def error_table(outcome: Outcome, rows: NDArray[np.int64]) -> pd.DataFrame:

@@ -68,19 +68,28 @@ def write_results(folder: Path, trainer: pl.Trainer, task: Any, outcome: Outcome
 
 
 def _telling_cases(trainer: pl.Trainer, task: Any, outcome: Outcome, stage: str, n: int) -> dict[str, Figure]:
-    """Grad-CAM of the cases that were called rightly and wrongly with most confidence."""
+    """Grad-CAM of the cases that were called rightly and wrongly with most confidence, and of the extremes."""
     figures = {}
-    for name, right in (("most_confident_right", True), ("most_confident_wrong", False)):
-        rows = most_confident(outcome, n, right)
+    for name, (title, rows, shown) in _chosen(outcome, n).items():
         batch = batch_of(trainer, task.evaluated[stage]["cases"][rows], stage) if rows else None
-        if batch is None:
-            continue
-        title = f"Called {'rightly' if right else 'wrongly'} with most confidence, {SPLITS.get(stage, stage)}"
-        shown = [_called_class(outcome, row) for row in rows]
-        figures[name] = cam_figure(
-            trainer, task, batch, shown, title, "relevance for the class that was called, Grad-CAM"
-        )
+        if batch is not None:
+            note = "relevance for the class that is named, Grad-CAM; each map is scaled by itself"
+            figures[name] = cam_figure(trainer, task, batch, shown, f"{title}, {SPLITS.get(stage, stage)}", note)
     return figures
+
+
+def _chosen(outcome: Outcome, n: int) -> dict[str, tuple[str, list[int], list[int]]]:
+    """Name of a picture to its title, the rows to show, and the class to look for in each."""
+    found = {}
+    for name, word, right in (("most_confident_right", "rightly", True), ("most_confident_wrong", "wrongly", False)):
+        rows = most_confident(outcome, n, right)
+        found[name] = (f"Called {word} with most confidence", rows, [_called_class(outcome, row) for row in rows])
+    if outcome.binary:
+        order = np.argsort(outcome.probabilities[:, 1], kind="stable").tolist()
+        finding = outcome.classes[1]
+        for name, word, rows in (("highest", "Highest", order[::-1][:n]), ("lowest", "Lowest", order[:n])):
+            found[f"{name}_probability"] = (f"{word} probability of {finding}", rows, [1] * len(rows))
+    return found
 
 
 def _called_class(outcome: Outcome, row: int) -> int:

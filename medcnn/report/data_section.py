@@ -52,9 +52,16 @@ def splits_table(data: Mapping[str, Any]) -> pd.DataFrame:
     for name, split in _mapping(data.get("splits")).items():
         row: dict[str, object] = {"split": NAMES.get(name, name), "cases": _count(split, "cases")}
         row["patients"] = _count(split, "patients")
-        classes = _mapping(_mapping(split).get("classes"))
-        rows.append(row | {str(c): count for c, count in classes.items()})
+        rows.append(row | _classes(_mapping(split)))
     return pd.DataFrame(rows)
+
+
+def _classes(split: Mapping[str, Any]) -> dict[str, object]:
+    """Cases of each class; of labels in a volume, how large they are on average."""
+    volumes = _mapping(split.get("mean_volume_mm3"))
+    if volumes:
+        return {f"mean {name}, mm3": mean for name, mean in list(volumes.items())[1:]}  # all but the background
+    return {str(name): count for name, count in _mapping(split.get("classes")).items()}
 
 
 def _proof(data: Mapping[str, Any]) -> list[Block]:

@@ -56,13 +56,14 @@ def overlap_section(cases: SegmentedCases, of: str) -> Section:
 def volume_section(cases: SegmentedCases) -> Section:
     """Agreement of volumes by Bland and Altman, a table over the classes and a picture of each."""
     blocks: list[Block] = []
-    rows = []
+    rows, left_out = [], 0
     for place, name in enumerate(cases.scores.classes):
         predicted, true = cases.column("volume_mm3", name), cases.column("truth_mm3", name)
         if np.isnan(predicted).all():
             continue
         found = bland_altman(predicted, true, cases.patients)
         rows.append(_volume_row(name, found))
+        left_out += found.left_out
         shown = pd.DataFrame({"mean_mm3": found.means, "difference_mm3": found.differences})
         picture = bland_altman_figure(found, f"Volume of {name}", "mm\N{SUPERSCRIPT THREE}")
         caption = f"Difference of the predicted and the true volume of {name} over their mean."
@@ -70,6 +71,8 @@ def volume_section(cases: SegmentedCases) -> Section:
     if not rows:
         return Section("volumes", "Volumes", [])
     caption = "Predicted minus true volume in cubic millimeters; limits hold 95 % of further cases."
+    if left_out:
+        caption += f" {left_out:,} volumes were not measured and are left out."
     return Section("volumes", "Volumes", [Table("volumes", pd.DataFrame(rows), caption), *blocks])
 
 
@@ -125,9 +128,8 @@ def failures_section(cases: SegmentedCases, folder: Path | None) -> Section:
 
 def _volume_row(name: str, found: BlandAltman) -> Mapping[str, object]:
     return {
-        "class": name, "cases": found.n, "patients": found.patients, "bias": found.bias, "lower limit": found.lower,
-        "upper limit": found.upper, "change with size": found.slope, "concordance": found.concordance,
-        "left out": found.left_out,
+        "class": name, "cases": found.n, "bias": found.bias, "lower limit": found.lower, "upper limit": found.upper,
+        "per mm3 of size": found.slope, "concordance": found.concordance,
     }  # fmt: skip
 
 

@@ -17,11 +17,11 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u
 
 
 def share(value: float) -> str:
-    """``0.912``; more digits where three would read as zero, none where they would say nothing."""
+    """``0.912``; more digits where three would read as zero, fewer where they would say nothing."""
     if not math.isfinite(value):
         return _unusual(value)
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
+    if abs(value) >= 10:
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
     return f"{value:.2g}" if 0 < abs(value) < 0.0005 else f"{value:.3f}"
 
 

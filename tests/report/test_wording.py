@@ -15,7 +15,8 @@ from medcnn.report.wording import cell, column_style, count, interval, is_known,
 
 @pytest.mark.parametrize(
     ("value", "read"),
-    [(0.91234, "0.912"), (1.0, "1.000"), (0.0, "0.000"), (0.00012, "0.00012"), (12345.6, "12,346"), (61.82, "61.8"), (250.187, "250"), (-0.25, "-0.250"),
+    [(0.91234, "0.912"), (1.0, "1.000"), (0.0, "0.000"), (0.00012, "0.00012"), (12345.6, "12,346"),
+     (61.82, "61.8"), (250.187, "250"), (-0.25, "-0.250"),
      (math.nan, "not known"), (math.inf, "infinity"), (-math.inf, "minus infinity")],
 )  # fmt: skip
 def test_a_share_reads(value: float, read: str) -> None:

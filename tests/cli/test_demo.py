@@ -100,13 +100,13 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return called
 
 
-def test_it_fits_tests_and_scores_what_it_fitted(tmp_path: Path, pretended: list[list[str]]) -> None:
+def test_it_fits_tests_reports_and_scores_what_it_fitted(tmp_path: Path, pretended: list[list[str]]) -> None:
     assert Demo(folder=tmp_path / "demo")() == 0
-    assert [words[0] for words in pretended] == ["fit", "test", "score"]
-    fit, test, score = pretended
+    assert [words[0] for words in pretended] == ["fit", "test", "report", "score"]
+    fit, test, report, score = pretended
     model = f"models:/{fit[fit.index('--register') + 1]}@champion"
     assert test[-1] == model
-    assert score[1] == model
+    assert report[1] == score[1] == model
     assert fit[fit.index("--config") + 1] == test[test.index("--config") + 1]
     assert "--trainer.max_epochs" not in fit
 
@@ -131,4 +131,5 @@ def test_the_quick_demo_goes_the_whole_way(
     assert rows
     assert all(Path("demo/incoming", row["path"]).is_file() for row in rows)
     assert Path("mlflow.db").is_file()
+    assert Path("demo/report/report.html").is_file()
     assert "broken on purpose" in capsys.readouterr().out

@@ -77,7 +77,7 @@ def log_report(
     Args:
         run_id: Of the run that was judged.
         folder: What is to lie under ``report/``.
-        headline: Name to figure: ``report/<name>``, and ``_low`` and ``_high`` where it has an interval.
+        headline: Name to figure: ``report/<name>``, and ``report_interval/<name>_low`` and ``_high`` where it has one.
         note: Markdown; what looks like a place or a person is taken out, line by line.
         tracking_uri: The store; as for ``open_store``.
 
@@ -91,7 +91,7 @@ def log_report(
         if any(entry.path == REPORT for entry in repository.list_artifacts()):
             repository.delete_artifacts(REPORT)
         client.log_artifacts(run_id, str(folder), REPORT)
-        client.log_batch(run_id, metrics=_metrics(headline, run))
+        client.log_batch(run_id, metrics=_metrics(headline))
         client.set_tag(run_id, NOTE, "\n".join(scrubbed_lines([line or " " for line in note.splitlines()])))
     except (MlflowException, OSError) as error:
         raise TrackingError(f"the report of run {run_id} was not logged: {_first_line(error)}") from error
@@ -196,19 +196,17 @@ def _model_of(run_id: str, tracking_uri: str | None) -> dict[str, Any]:
     return paths | {name: described[name] for name in kept if name in described}
 
 
-def _metrics(headline: Mapping[str, Estimate], run: Run) -> list[Metric]:
-    """At the step where the run's evaluation stands, so that charts show both at one place."""
-    held = run.data._metric_objs
-    step = max((metric.step for metric in held if metric.key.startswith(("val/", "test/"))), default=0)
+def _metrics(headline: Mapping[str, Estimate]) -> list[Metric]:
+    """At step 0, where MLflow lays runs beside each other as bars; ends of intervals have a section of their own."""
     now = int(datetime.now(UTC).timestamp() * 1000)
     found = []
     for name, estimate in headline.items():
-        whole = not math.isnan(estimate.low + estimate.high)
-        ends = {"_low": estimate.low, "_high": estimate.high} if whole else {}
-        for ending, value in ({"": estimate.value} | ends).items():
-            # As the other metrics are written: report/calibration_error beside test/brier.
-            key = f"{REPORT}/{re.sub(r'[^0-9a-z/.-]+', '_', name.lower())}{ending}"
-            found.append(Metric(key, float(value), now, step))
+        # As the other metrics are written: report/calibration_error beside test/brier.
+        key = re.sub(r"[^0-9a-z/.-]+", "_", name.lower())
+        found.append(Metric(f"{REPORT}/{key}", float(estimate.value), now, 0))
+        if not math.isnan(estimate.low + estimate.high):
+            for end, value in (("low", estimate.low), ("high", estimate.high)):
+                found.append(Metric(f"{REPORT}_interval/{key}_{end}", float(value), now, 0))
     return found
 
 

@@ -81,7 +81,7 @@ def test_a_resumed_run_runs_again_keeps_its_parameters_and_notes_what_changed(wo
     assert status(again) == "FINISHED"
 
 
-def test_a_test_in_a_later_process_stands_at_the_epoch_that_was_validated_last(workplace: Path) -> None:
+def test_a_test_in_a_later_process_belongs_to_the_run_and_to_no_epoch(workplace: Path) -> None:
     first = RunLogger()
     fit_with(first, silent(), epochs=3)
     later = RunLogger()
@@ -91,7 +91,7 @@ def test_a_test_in_a_later_process_stands_at_the_epoch_that_was_validated_last(w
     )
     trainer.test(FakeTask(), datamodule=FakeData(), verbose=False)
     assert later.run_id == first.run_id
-    assert [m.step for m in later.experiment.get_metric_history(later.run_id, "test/loss")] == [2]
+    assert [m.step for m in later.experiment.get_metric_history(later.run_id, "test/loss")] == [0]
 
 
 def test_a_model_from_elsewhere_is_tested_in_a_run_of_its_own_that_says_so(workplace: Path) -> None:

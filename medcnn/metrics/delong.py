@@ -6,12 +6,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from medcnn.metrics.by_patient import Owners, covariances, owners, quantile, spread
 from medcnn.metrics.estimate import NAN, Estimate
 
 Array = NDArray[np.float64]
+#: Patients of a class that must lose a pair before their spread is trusted alone.
+FEWEST = 5
+TINY = 1e-12
 
 
 class Comparison(NamedTuple):
@@ -37,6 +41,8 @@ class _Shares(NamedTuple):
 
     auroc: float
     of_patient: Array
+    #: Patients that lose a pair, of the class in which fewer do: what there is to tell the spread from.
+    losing: int = 0
 
 
 def auroc_interval(
@@ -47,9 +53,12 @@ def auroc_interval(
     Where patients have several cases, the structural components are summed by patient first. The quantile is
     Student's t with Welch's degrees of freedom by patients, so that a handful of patients gives a wide interval.
 
-    An AUROC of exactly 0 or 1 has no variance. Its interval then rests on the pairs of a positive and a negative case
-    that share no patient: k such pairs are independent and all lie on one side, which has a probability of at most
-    AUROC ** k, so the end is that of Clopper and Pearson for k of k. ``reason`` says so.
+    Where fewer than five patients of a class lose a pair, their spread says next to nothing, and DeLong's interval
+    alone is too short. It then reaches at least as far as Newcombe's, which takes the variance from the AUROC that is
+    tested and from the number of patients, here as many in both classes as the smaller one has. At an AUROC of exactly
+    0 or 1, where DeLong's variance is 0, that one stands alone and ``reason`` says so: a worse model near the edge
+    never looks more certain than a perfect one. How often both hold the truth: benchmarks/results/intervals.md.
+    With one patient in a class and wholly parted scores, the end is that of Clopper and Pearson for one of one.
 
     Args:
         scores: One number a case ``(n,)``, higher is more suspicious.
@@ -67,6 +76,8 @@ def auroc_interval(
         DeLong et al., 1988, doi:10.2307/2531595
         Sun and Xu, 2014, doi:10.1109/LSP.2014.2337313 (the components without comparing all pairs)
         Obuchowski, 1997, doi:10.2307/2533958 (several cases a patient)
+        Newcombe, 2006, Statistics in Medicine 25:559-573 (method 5)
+        Perme and Manevski, 2018, doi:10.1177/0962280218814556 (why the logit, and why not at the edge)
     """
     scores, positive, of = checked(scores, positive, patients)
     about = _about(positive, of, level)
@@ -180,7 +191,8 @@ def _shares(scores: Array, positive: NDArray[np.bool_], of: Owners) -> _Shares:
     auroc, placed = placements(scores, positive)
     beyond = placed - auroc
     sides = [of.sums(np.where(side, beyond, 0.0)) / side.sum() for side in (positive, ~positive)]
-    return _Shares(auroc, np.stack(sides))
+    lost = placed < 1 if auroc >= 0.5 else placed > 0
+    return _Shares(auroc, np.stack(sides), min(of.having(side & lost) for side in (positive, ~positive)))
 
 
 def placements(scores: Array, positive: NDArray[np.bool_]) -> tuple[float, Array]:
@@ -216,21 +228,46 @@ def _interval(shares: _Shares, positive: NDArray[np.bool_], of: Owners, about: E
     about = about._replace(value=shares.auroc)
     error, freedom, reason = _error(shares, positive, of)
     if shares.auroc in (0.0, 1.0):
-        return _separated(positive, of, about)
+        return _parted(positive, of, about, alone=bool(reason))
     if reason or not error:
         reason = reason or "the variance is zero, as where all scores are equal"
         return about._replace(reason=reason)
     reach = quantile(about.level, freedom) * error / (shares.auroc * (1 - shares.auroc))
     low, high = expit(logit(shares.auroc) + np.array([-reach, reach]))
+    if shares.losing < FEWEST:
+        other_low, other_high = _newcombe(shares.auroc, _pairs(positive, of), about.level)
+        low, high = min(low, other_low), max(high, other_high)
+        about = about._replace(method=f"{about.method}; at least Newcombe")
     return about._replace(low=float(low), high=float(high))
 
 
-def _separated(positive: NDArray[np.bool_], of: Owners, about: Estimate) -> Estimate:
-    with_positive, with_negative = of.having(positive), of.having(~positive)
-    pairs = min(with_positive, with_negative, of.patients // 2)
+def _pairs(positive: NDArray[np.bool_], of: Owners) -> int:
+    """Pairs of a patient with a positive and one with a negative case, no patient in two."""
+    return min(of.having(positive), of.having(~positive), of.patients // 2)
+
+
+def _parted(positive: NDArray[np.bool_], of: Owners, about: Estimate, alone: bool) -> Estimate:
+    """The interval of an AUROC of 0 or 1; ``alone`` where a class has one patient, whose spread nothing tells."""
+    pairs = _pairs(positive, of)
     if not pairs:
         return about._replace(reason="one patient alone: how patients differ cannot be told")
-    end = float(((1 - about.level) / 2) ** (1 / pairs))
+    end, method = (1 - about.level) / 2, "exact, by pairs of patients"
     low, high = (end, 1.0) if about.value else (0.0, 1 - end)
-    reason = f"the scores part the classes wholly: the interval rests on {pairs} independent pairs of patients"
-    return about._replace(low=low, high=high, method="exact, by pairs of patients", reason=reason)
+    if not alone:
+        (low, high), method = _newcombe(about.value, pairs, about.level), "Newcombe, by pairs of patients"
+    told = f"{pairs} independent {'pair' if pairs == 1 else 'pairs'} of patients"
+    reason = f"the scores part the classes wholly: the interval rests on {told}"
+    return about._replace(low=low, high=high, method=method, reason=reason)
+
+
+def _newcombe(auroc: float, pairs: int, level: float) -> tuple[float, float]:
+    """The places from which the AUROC lies a quantile of Hanley and McNeil's standard errors, as they are there."""
+    width = quantile(level) ** 2 / pairs**2
+
+    def apart(place: float) -> float:
+        alike = (1 - place) / (2 - place) + place / (1 + place)
+        return (auroc - place) ** 2 - width * place * (1 - place) * (1 + (pairs - 1) * alike)
+
+    low = brentq(apart, 0.0, auroc - TINY) if auroc > TINY else 0.0
+    high = brentq(apart, auroc + TINY, 1.0) if auroc < 1 - TINY else 1.0
+    return float(low), float(high)

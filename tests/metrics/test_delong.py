@@ -140,11 +140,11 @@ def test_models_that_change_places_turn_the_difference_round(first, second, posi
 
 def test_by_hand_on_four_cases_and_two_ties():
     # Pairs: (2 v 1) won, (2 v 2) tied, (3 v 1) won, (3 v 2) won. Components 3/4, 1 and 1, 3/4.
-    found = auroc_interval(np.array([2.0, 3.0, 1.0, 2.0]), np.array([True, True, False, False]))
-    variance = 2 * ((1 / 8) ** 2 * 2 / 1 / 2)
+    scores, positive = np.array([2.0, 3.0, 1.0, 2.0]), np.array([True, True, False, False])
+    found = auroc_interval(scores, positive)
     assert found.value == 3.5 / 4
-    assert variance_of(found, 2.0) == pytest.approx(variance)
-    assert (found.n, found.patients, found.events, found.method) == (4, 4, 2, "DeLong")
+    assert auroc_covariance(scores[None], positive)[0, 0] == pytest.approx(2 * ((1 / 8) ** 2 * 2 / 1 / 2))
+    assert (found.n, found.patients, found.events) == (4, 4, 2)
 
 
 def test_copies_of_every_film_are_no_evidence():
@@ -175,19 +175,54 @@ def test_a_far_better_model_is_told_from_a_coin():
     assert 0.2 < found.difference.low < found.difference.value < found.difference.high < 0.7
 
 
+def reaches(theta, auroc, pairs):
+    """Whether the AUROC lies 1.96 of Hanley and McNeil's errors from theta, with as many cases in either class."""
+    first, second = theta / (2 - theta), 2 * theta**2 / (1 + theta)
+    alike = (pairs - 1) * (first - theta**2 + second - theta**2)
+    # Newcombe's method 5 at equal sizes is the form of 1982 itself.
+    return (auroc - theta) ** 2 == pytest.approx(1.959964**2 * (theta * (1 - theta) + alike) / pairs**2, rel=1e-5)
+
+
 @pytest.mark.parametrize("turn", [1, -1])
-def test_wholly_parted_classes_get_the_exact_end_of_independent_pairs(turn):
+def test_wholly_parted_classes_get_the_end_from_where_one_is_196_errors_away(turn):
     scores, positive = turn * np.arange(30.0), np.arange(30) >= 20
     found = auroc_interval(scores, positive)
-    end = stats.binomtest(10, 10).proportion_ci(method="exact").low
-    assert (found.low, found.high) == pytest.approx((end, 1) if turn > 0 else (0, 1 - end))
+    assert (found.high if turn > 0 else found.low) == (1 if turn > 0 else 0)
+    assert reaches(found.low if turn > 0 else 1 - found.high, 1, 10)
     assert "10 independent pairs" in found.reason
 
 
 def test_five_films_of_a_patient_are_one_pair_where_classes_are_parted():
     positive, patients = np.repeat([False, True], 50), np.repeat(np.arange(20), 5)
-    found = auroc_interval(positive.astype(float), positive, patients)
-    assert found.low == pytest.approx(stats.binomtest(10, 10).proportion_ci(method="exact").low)
+    assert reaches(auroc_interval(positive.astype(float), positive, patients).low, 1, 10)
+
+
+def test_a_model_that_loses_a_pair_never_looks_more_certain_than_one_that_loses_none():
+    positive = np.arange(60) >= 40
+    parted = np.arange(60.0)
+    ends = [auroc_interval(parted, positive)]
+    for lost in (0.5, 1.5, 3.5, 8.5):  # the lowest positive sinks below one, two, four, nine negatives
+        scores = parted.copy()
+        scores[40] = 40 - lost - 0.1
+        ends.append(auroc_interval(scores, positive))
+    values, lows = [one.value for one in ends], [one.low for one in ends]
+    assert values == sorted(values, reverse=True)
+    assert lows == sorted(lows, reverse=True)
+    assert "Newcombe" in ends[1].method
+
+
+def test_near_the_edge_the_interval_holds_the_truth_of_a_very_strong_model():
+    held, told, truth = 0, 0, stats.norm.cdf(3.6 / math.sqrt(2))
+    for seed in range(300):
+        generator = np.random.default_rng(seed)
+        patients = np.repeat(np.arange(60), 5)
+        positive = (generator.random(60) < 0.4)[patients]
+        common, own = generator.normal(size=60)[patients], generator.normal(size=300)
+        found = auroc_interval(3.6 * positive + math.sqrt(0.6) * common + math.sqrt(0.4) * own, positive, patients)
+        told += not math.isnan(found.low)
+        held += found.low <= truth <= found.high
+    assert told == 300
+    assert held >= stats.binom.ppf(0.001, 300, 0.95)  # DeLong alone held it in 90 % of such cohorts
 
 
 @pytest.mark.parametrize(

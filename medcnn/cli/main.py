@@ -67,10 +67,9 @@ def _call(name: str, words: list[str]) -> int:
     target = getattr(importlib.import_module(module), attribute)
     if name in WHOLE:
         return int(target([name, *words]))
-    from jsonargparse import auto_cli
+    from medcnn.cli.words import parsed
 
-    verb = auto_cli(target, args=words, prog=f"medcnn {name}", fail_untyped=False)
-    return int(verb() or 0)
+    return int(parsed(target, words, name)() or 0)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

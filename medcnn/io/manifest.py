@@ -99,6 +99,9 @@ def read_manifest(
     used = [*wanted, "split", source.column or "split"]
     subgroups, dropped = describing_columns(given.drop(columns=used, errors="ignore"))
     table, notes = case_table(root, paths, splits, targets, source, given)
+    if dropped:
+        shown = ", ".join(name[:40] for name in dropped[:8]) + (f" and {len(dropped) - 8} more" if dropped[8:] else "")
+        notes = (*notes, f"columns that may name a person are no subgroups and are left out: {shown}")
     kept = tuple(str(name) for name in subgroups.columns)
     for name in kept:
         table[name] = subgroups[name].to_numpy()

@@ -6,12 +6,20 @@ import pandas as pd
 
 _IDENTIFYING = re.compile(
     r"name|patient|person|subject|mrn|ssn|accession|birth|dob|address|street|city|zip|postal|phone|fax|mail|insur|"
-    r"physician|doctor|operator|radiologist|uid|guid|(^|_)(id|ids|nr|no|number|key|file|date|time|datetime|comment|"
-    r"comments|note|notes|report|text|findings_text|url|path|case)($|_)|[a-z]ID$|[a-z]Date$|[a-z]Time$",
+    r"physician|doctor|operator|radiologist|referr|uid|guid|"
+    # As they are called in German, French, Spanish, Italian and Dutch.
+    r"geburt|geboren|geboorte|versicher|adress|strasse|anschrift|telefon|arzt|naissance|nacimiento|nascita|"
+    r"apellido|cognome|paciente|naam|(^|_)(nom|prenom|prénom|nombre|rue|calle|dni|nif|iban)($|_)|"
+    r"(^|_)(id|ids|nr|no|number|key|file|date|time|datetime|comment|comments|note|notes|report|text|findings_text|url|path|case)($|_)|[a-z]ID$|[a-z]Date$|[a-z]Time$",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{4}[-/.]?\d{2}[-/.]?\d{2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")
 _LONG_NUMBER = re.compile(r"\d{5,}")
+# A place on a machine, a DICOM UID, or a title that stands before a person's name.
+_PLACE = re.compile(r"(/|~/|\\\\|[A-Za-z]:[\\/]|file:).*|.*[\\/].*[\\/].*")
+_UID = re.compile(r"\d+(\.\d+){4,}")
+# As they are written, for DR, MR and MS stand for other things.
+_TITLE = re.compile(r"\b(Dr|Prof|Mrs|Herr|Frau|Mme|Mlle)\b\.?\s*[A-Z]|\b(Mr|Ms|Sr|Sra)\.\s*[A-Z]")
 _LONG_TEXT = 60
 _MOST_GROUPS = 50
 
@@ -31,6 +39,8 @@ def _may_identify(name: str, values: list[str]) -> bool:
     if not known:
         return False
     if any("^" in value or "@" in value or len(value) > _LONG_TEXT for value in known):
+        return True
+    if any(_PLACE.fullmatch(value) or _UID.fullmatch(value) or _TITLE.search(value) for value in known):
         return True
     if sum(bool(_DATE.fullmatch(value) or _LONG_NUMBER.fullmatch(value)) for value in known) > len(known) / 10:
         return True

@@ -10,7 +10,8 @@ _IDENTIFYING = re.compile(
     # As they are called in German, French, Spanish, Italian and Dutch.
     r"geburt|geboren|geboorte|versicher|adress|strasse|anschrift|telefon|arzt|naissance|nacimiento|nascita|"
     r"apellido|cognome|paciente|naam|(^|_)(nom|prenom|prénom|nombre|rue|calle|dni|nif|iban)($|_)|"
-    r"(^|_)(id|ids|nr|no|number|key|file|date|time|datetime|comment|comments|note|notes|report|text|findings_text|url|path|case)($|_)|[a-z]ID$|[a-z]Date$|[a-z]Time$",
+    r"(^|_)(id|ids|nr|no|number|key|file|date|time|datetime|comment|comments|note|notes|report|text|findings_text|"
+    r"url|path|case)($|_)|[a-z]ID$|[a-z]Date$|[a-z]Time$",
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{4}[-/.]?\d{2}[-/.]?\d{2}([ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}")

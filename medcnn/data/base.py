@@ -102,6 +102,11 @@ class CohortDataModule(pl.LightningDataModule):
             raise ValueError("the cohort is not prepared: call setup() first")
         return self._split
 
+    @property
+    def patients_told(self) -> bool:
+        """Whether anything told the patients apart, after ``setup``; if not, each case has one of its own."""
+        return self.split.patients_told
+
     def loader(self, rows: Tensor, split: str, training: bool) -> BatchLoader:
         """Batches of these rows."""
         raise NotImplementedError

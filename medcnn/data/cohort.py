@@ -30,12 +30,14 @@ class Cohort:
         images: The images, row by row.
         subgroups: Names of the columns that describe groups.
         digest: Name of this table's content; "" derives it from the pixels.
+        patients_told: Whether anything tells the patients apart; if not, each case has a ``patient`` of its own.
     """
 
     table: pd.DataFrame
     images: Images
     subgroups: tuple[str, ...] = ()
     digest: str = ""
+    patients_told: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class SplitCohort:
         flags: How many images were odd, by flag.
         digest: Name of the table's content.
         left_out: Training cases that are beyond the share to train on.
+        patients_told: Whether anything told the patients apart; if not, no count of patients is described.
     """
 
     cases: pd.DataFrame
@@ -64,6 +67,7 @@ class SplitCohort:
     flags: dict[str, int]
     digest: str
     left_out: int
+    patients_told: bool
 
     def rows(self, split: str) -> Tensor:
         """Rows of the cases of a split."""
@@ -91,7 +95,10 @@ class SplitCohort:
         return {
             "digest": self.digest,
             "splits": {split: self._describe_split(split) for split in SPLITS},
-            "proof": self.settled.proof,
+            "patients_told": self.patients_told,
+            "proof": {
+                name: n for name, n in self.settled.proof.items() if self.patients_told or "patients" not in name
+            },
             "dropped": self.settled.dropped,
             "excluded": self.excluded,
             "label_conflicts": len(self.conflicts),
@@ -102,7 +109,8 @@ class SplitCohort:
         cases, counts = self.cases[self.cases["split"] == split], self.class_counts(split)
         each = counts[:, 1] if counts.ndim == 2 else counts
         named = dict(zip(self.classes, each.tolist(), strict=True))
-        return {"cases": len(cases), "patients": int(cases["patient"].nunique()), "classes": named}
+        patients = {"patients": int(cases["patient"].nunique())} if self.patients_told else {}
+        return {"cases": len(cases), **patients, "classes": named}
 
 
 def split_cohort(
@@ -139,6 +147,7 @@ def split_cohort(
         flags=tally(flag for flags in prepared.flags for flag in flags),
         digest=cohort.digest or content_table_digest(contents, labels, settled.splits),
         left_out=int((kept != settled.splits).sum()),
+        patients_told=cohort.patients_told,
     )
     report_split(done)
     return done

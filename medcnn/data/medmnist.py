@@ -1,6 +1,7 @@
 """MedMNIST: small images of many kinds, 2-D and 3-D, with official splits."""
 
 import hashlib
+import logging
 import shutil
 import tempfile
 import urllib.error
@@ -19,6 +20,8 @@ from medcnn.data.module import CaseDataModule
 from medcnn.data.split import SPLITS
 from medcnn.errors import ConfigError
 from medcnn.io.medmnist import read_npz
+
+_log = logging.getLogger("medcnn.data")
 
 
 class MedMnistDataModule(CaseDataModule):
@@ -70,7 +73,9 @@ class MedMnistDataModule(CaseDataModule):
         columns = labels.reshape(len(names), -1)
         for k, name in enumerate(self.classes if self.multilabel else ("label",)):
             table[name] = columns[:, k].astype(np.float32 if self.multilabel else np.int64)
-        return Cohort(table, ArrayImages(images, channels_last=self.in_channels == 3, title=f"{self.path.name} image"))
+        _log.warning("%d of %d cases: MedMNIST tells no patient; each counts as one of its own", len(names), len(names))
+        shown = ArrayImages(images, channels_last=self.in_channels == 3, title=f"{self.path.name} image")
+        return Cohort(table, shown, patients_told=False)
 
 
 def fetch(name: str, size: int, folder: Path) -> Path:

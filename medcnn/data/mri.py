@@ -60,6 +60,6 @@ class BrainMriDataModule(CaseDataModule):
 
     def cohort(self) -> Cohort:
         """The manifest's cases; paths stay behind."""
-        table = self.manifest.table
+        read, table = self.manifest, self.manifest.table
         images = VolumeFiles(self.manifest.root, list(zip(table["path"], *self.manifest.further, strict=True)))
-        return Cohort(table.drop(columns="path"), images, self.manifest.subgroups, self.manifest.digest)
+        return Cohort(table.drop(columns="path"), images, read.subgroups, read.digest, read.patients_told)

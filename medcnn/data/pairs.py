@@ -26,6 +26,7 @@ class Pairs:
         labels: Path of each case's label.
         subgroups: Columns that describe groups of cases.
         notes: One line each on what was assumed; without identifiers.
+        patients_told: Whether the patient of any case is known; if not, each case has one of its own.
     """
 
     table: pd.DataFrame
@@ -34,6 +35,7 @@ class Pairs:
     labels: list[str]
     subgroups: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    patients_told: bool = True
 
 
 def find_pairs(
@@ -82,7 +84,8 @@ def _of_table(source: Path, images: list[str], label: str, root: Path | None, pa
     read = read_manifest(source, root=root, label=None, images=[*images, label], patient=patient, volumes=True)
     *later, labels = read.further
     sequences = list(zip(read.table["path"], *later, strict=True))
-    return Pairs(read.table.drop(columns="path"), read.root, sequences, list(labels), read.subgroups, read.notes)
+    table = read.table.drop(columns="path")
+    return Pairs(table, read.root, sequences, list(labels), read.subgroups, read.notes, read.patients_told)
 
 
 def _of_folder(root: Path, images: str, labels: str, patient: str | None) -> Pairs:
@@ -98,10 +101,11 @@ def _of_folder(root: Path, images: str, labels: str, patient: str | None) -> Pai
             )
     cases = sorted(label_of)
     sequences = [tuple(image_of[case][channel] for channel in sorted(image_of[case])) for case in cases]
-    told = patient_source(patient, [], root.name)
+    owner = patient_source(patient, [], root.name)
     first_paths = [each[0] for each in sequences]
-    table, notes = case_table(root, first_paths, [""] * len(cases), {}, told, pd.DataFrame())
-    return Pairs(table.drop(columns="path"), root, sequences, [label_of[case] for case in cases], notes=notes)
+    table, notes, told = case_table(root, first_paths, [""] * len(cases), {}, owner, pd.DataFrame())
+    table, found = table.drop(columns="path"), [label_of[case] for case in cases]
+    return Pairs(table, root, sequences, found, notes=notes, patients_told=told)
 
 
 def _by_stem(root: Path, folder: str) -> dict[str, str]:

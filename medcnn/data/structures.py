@@ -122,6 +122,7 @@ def split_structures(
         flags=tally(flag for case in cases for flag in case.flags),
         digest=_digest(cases),
         left_out=int((kept != settled.splits).sum()),
+        patients_told=pairs.patients_told,
         voxels=torch.from_numpy(np.stack([case.voxels for case in cases])),
         volumes_mm3=torch.from_numpy(source_voxels * each_mm3[:, None]),
         division=division,

@@ -50,6 +50,6 @@ class ChestXrayDataModule(CaseDataModule):
 
     def cohort(self) -> Cohort:
         """The manifest's cases; paths stay behind."""
-        table = self.manifest.table
+        read, table = self.manifest, self.manifest.table
         images = FilmFiles(self.manifest.root, table["path"].tolist())
-        return Cohort(table.drop(columns="path"), images, self.manifest.subgroups, self.manifest.digest)
+        return Cohort(table.drop(columns="path"), images, read.subgroups, read.digest, read.patients_told)

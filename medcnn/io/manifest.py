@@ -38,6 +38,7 @@ class Manifest:
         dropped: Columns left out because they may identify a person.
         notes: One line each on what was assumed; without identifiers.
         further: Paths of each case's further images, a tuple for each image column after the first.
+        patients_told: Whether the patient of any case is known; if not, each case has one of its own.
     """
 
     table: pd.DataFrame
@@ -48,6 +49,7 @@ class Manifest:
     dropped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     further: tuple[tuple[str, ...], ...] = ()
+    patients_told: bool = True
 
     @cached_property
     def digest(self) -> str:
@@ -98,14 +100,15 @@ def read_manifest(
     source = patient_source(patient, list(given.columns), path.name)
     used = [*wanted, "split", source.column or "split"]
     subgroups, dropped = describing_columns(given.drop(columns=used, errors="ignore"))
-    table, notes = case_table(root, paths, splits, targets, source, given)
+    table, notes, told = case_table(root, paths, splits, targets, source, given)
     if dropped:
         shown = ", ".join(name[:40] for name in dropped[:8]) + (f" and {len(dropped) - 8} more" if dropped[8:] else "")
         notes = (*notes, f"columns that may name a person are no subgroups and are left out: {shown}")
     kept = tuple(str(name) for name in subgroups.columns)
     for name in kept:
         table[name] = subgroups[name].to_numpy()
-    return Manifest(table, root, names, findings is not None, kept, dropped, notes, tuple(map(tuple, further)))
+    columns = tuple(map(tuple, further))
+    return Manifest(table, root, names, findings is not None, kept, dropped, notes, columns, told)
 
 
 def folder_manifest(
@@ -140,10 +143,10 @@ def folder_manifest(
     _refuse_empty_classes([row[2] for row in rows], classes, root.name)
     paths = [row[0] for row in rows]
     target = {"label": np.array([row[2] for row in rows], np.int64)}
-    table, notes = case_table(root, paths, [row[1] for row in rows], target, source, pd.DataFrame())
+    table, notes, told = case_table(root, paths, [row[1] for row in rows], target, source, pd.DataFrame())
     if others:
         notes = (*notes, f"{others} files under the class folders are no images and were left out")
-    return Manifest(table, root, tuple(classes), False, notes=notes)
+    return Manifest(table, root, tuple(classes), False, notes=notes, patients_told=told)
 
 
 def _paths_of_columns(
@@ -211,14 +214,16 @@ def case_table(
     targets: dict[str, np.ndarray],
     source: PatientSource,
     given: pd.DataFrame,
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Cases by pseudonym, ``case``, ``path``, ``patient``, ``split`` and targets; and a note on what was assumed."""
+) -> tuple[pd.DataFrame, tuple[str, ...], bool]:
+    """Cases by pseudonym, ``case``, ``path``, ``patient``, ``split`` and targets; a note on what was assumed; and
+    whether the patient of any case is known.
+    """
     names = Pseudonyms(key_file_for(root))
-    who, notes = patients(source, given, paths, root, names)
+    who, notes, told = patients(source, given, paths, root, names)
     cases = [names.name(f"case:{path}", "c") for path in paths]
     if len(set(cases)) < len(cases):
         raise ManifestError("two cases got the same pseudonym; move the key file away and start again")
-    return pd.DataFrame({"case": cases, "path": paths, "patient": who, "split": splits, **targets}), notes
+    return pd.DataFrame({"case": cases, "path": paths, "patient": who, "split": splits, **targets}), notes, told
 
 
 def _split_folders(root: Path) -> dict[str, str]:

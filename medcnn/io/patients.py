@@ -89,8 +89,10 @@ def _by_pairs(find: Callable[[Path], str | None]) -> Callable[[Path], str | None
 
 def patients(
     source: PatientSource, given: pd.DataFrame, paths: Sequence[str], root: Path, names: Pseudonyms
-) -> tuple[list[str], tuple[str, ...]]:
-    """A pseudonym for each case's patient, its own where none is known, and a note on how many those are."""
+) -> tuple[list[str], tuple[str, ...], bool]:
+    """A pseudonym for each case's patient, its own where none is known, a note on how many those are, and whether
+    any is known.
+    """
     if source.column is not None:
         found: list[str | None] = [value or None for value in given[source.column]]
     elif source.find is not None:
@@ -101,4 +103,4 @@ def patients(
     known = [f"file:{path}" if who is None else f"patient:{who}" for who, path in zip(found, paths, strict=True)]
     missing = found.count(None)
     note = f"{missing} of {len(paths)} cases: {source.lacking}; each counts as a patient of its own"
-    return [names.name(who) for who in known], (note,) if missing else ()
+    return [names.name(who) for who in known], (note,) if missing else (), missing < len(paths)

@@ -20,9 +20,9 @@ def case_names(trainer: pl.Trainer, rows: Tensor) -> list[str]:
 
 
 def patients_of(trainer: pl.Trainer, rows: Tensor) -> list[str] | None:
-    """The pseudonyms of the patients of cases; None where the data module does not say."""
+    """The pseudonyms of the patients of cases; None where the data module does not say, or made one for each case."""
     table = case_table(trainer)
-    if table is None or "patient" not in table:
+    if table is None or "patient" not in table or not getattr(trainer.datamodule, "patients_told", True):  # type: ignore[attr-defined]
         return None
     return [str(name) for name in table["patient"].iloc[rows.tolist()]]
 

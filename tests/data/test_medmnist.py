@@ -108,5 +108,15 @@ def test_repeats_in_the_pneumonia_splits_are_taken_out_of_training(shared_data: 
     data.setup()
     told = data.describe()
     assert told["dropped"] == {"train": 10}
-    assert told["proof"] == {"patients_shared": 0, "contents_shared": 0, "checked": 5846}
+    assert told["proof"] == {"contents_shared": 0, "checked": 5846}
     assert (told["splits"]["val"]["cases"], told["splits"]["test"]["cases"]) == (524, 624)
+
+
+def test_no_patient_is_claimed_where_the_file_names_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = MedMnistDataModule(archive(tmp_path / "x.npz", (8, 8)))
+    data.setup()
+    told = data.describe()
+    assert (told["patients_told"], told["splits"]["train"]["cases"]) == (False, 9)
+    assert all("patients" not in part for part in told["splits"].values())
+    assert "patients_shared" not in told["proof"]
+    assert caplog.text.count("18 of 18 cases: MedMNIST tells no patient") == 1

@@ -58,3 +58,24 @@ def test_films_of_unequal_size_are_refused_with_the_remedy(folder: Path) -> None
 def test_a_source_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no such file or folder: gone\.csv"):
         ChestXrayDataModule(tmp_path / "gone.csv")
+
+
+def test_where_nothing_tells_patients_none_are_counted(folder: Path) -> None:
+    silent = ChestXrayDataModule(folder, fractions=(0.2, 0.2), workers=0)
+    silent.setup()
+    told = silent.describe()
+    assert told["patients_told"] is False
+    assert not silent.patients_told
+    assert "patient" not in str({name: told[name] for name in ("splits", "proof")})
+    named = ChestXrayDataModule(folder, patient=r"pattern:^(p\d+)_", fractions=(0.2, 0.2), workers=0)
+    named.setup()
+    assert named.describe()["patients_told"] is True
+    assert sum(part["patients"] for part in named.describe()["splits"].values()) == 10
+    assert named.describe()["proof"]["patients_shared"] == 0
+
+
+def test_a_pattern_that_names_one_patient_of_many_tells_patients(folder: Path) -> None:
+    for pattern, told in ((r"pattern:^(p3)_", True), (r"pattern:^(q\d+)_", False)):
+        data = ChestXrayDataModule(folder, patient=pattern, fractions=(0.2, 0.2), workers=0)
+        data.setup()
+        assert data.patients_told is told

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from medcnn.metrics.classification import Summary
+from medcnn.tracking.casework import patients_of
 from medcnn.tracking.segmented import cases_of, overlays_of_fixed_cases, scores_of, write_scores
 
 
@@ -92,3 +93,12 @@ def test_a_task_that_keeps_no_dice_has_no_scores(trainer: pl.Trainer) -> None:
     task.evaluated["val"] = {"cases": torch.tensor([1]), "logits": torch.zeros(1, 2)}
     assert scores_of(trainer, task, "val") is None
     assert overlays_of_fixed_cases(trainer, pl.LightningModule(), 2, 0) is None
+
+
+def test_a_table_names_no_patient_where_the_data_knows_none(trainer: pl.Trainer) -> None:
+    data = trainer.datamodule
+    data.cases["patient"] = [f"p{row:012x}" for row in range(6)]
+    rows = torch.tensor([5, 1])
+    assert patients_of(trainer, rows) == ["p000000000005", "p000000000001"]
+    data.patients_told = False
+    assert patients_of(trainer, rows) is None

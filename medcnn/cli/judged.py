@@ -10,14 +10,10 @@ import pandas as pd
 from medcnn.errors import ReportError
 from medcnn.io.subgroups import describing_columns
 from medcnn.io.table import read_table
-from medcnn.report.facts import RunFacts
+from medcnn.report.facts import TABLE, RunFacts
 from medcnn.report.outcome import Outcome
-from medcnn.report.outcome_table import outcome_from_table
-from medcnn.tasks.checkpoint import open_product
-from medcnn.tracking.models import fetch
-from medcnn.tracking.runs import fetch_run
+from medcnn.report.outcome_table import at_threshold, outcome_from_table
 
-TABLES = (".csv", ".tsv", ".parquet", ".pq")
 VERBS = {"test": "test", "val": "validate"}
 # Names that medcnn made, of which none leads to a person.
 _PSEUDONYM = r"[cp][0-9a-f]{12}"
@@ -44,11 +40,6 @@ class Judged:
     notes: Sequence[str] = ()
 
 
-def is_table(name: str) -> bool:
-    """Whether a name is that of a file with predictions, not of a run."""
-    return Path(name).suffix.lower() in TABLES
-
-
 def judged_run(uri: str, split: str) -> Judged:
     """The recorded evaluation of a run.
 
@@ -56,6 +47,8 @@ def judged_run(uri: str, split: str) -> Judged:
         TrackingError: The store has no such run.
         ReportError: The run was not evaluated on that split, or its table does not read.
     """
+    from medcnn.tracking.runs import fetch_run  # MLflow takes seconds, and a table has no use for it
+
     facts = fetch_run(uri)
     facts = replace(facts, model=_with_digest(facts))
     place = None if facts.folder is None else facts.folder / split
@@ -69,6 +62,22 @@ def judged_run(uri: str, split: str) -> Judged:
             f"--ckpt_path runs:/{facts.run_id}` first, with the data that it was trained with"
         )
     return Judged(facts, split, outcome, _outcome_of(facts, "val") if split == "test" else None)
+
+
+def judged_at(judged: Judged, threshold: float) -> Judged:
+    """The same cases, called from one probability on; what the run stored is told, and not used.
+
+    Raises:
+        ReportError: No threshold has a part in these calls.
+    """
+    if judged.outcome is None:
+        raise ReportError("--threshold judges a classifier; a segmentation has no probability of a case: leave it out")
+    outcome = at_threshold(judged.outcome, threshold)
+    val = None if judged.val is None else at_threshold(judged.val, threshold)
+    stored = dict(judged.facts.decision.get("thresholds") or {})
+    kept = {name: value for name, value in judged.facts.decision.items() if name != "target_sensitivity"}
+    decision = kept | {"thresholds": dict(outcome.thresholds), "stored": stored, "given": True}
+    return replace(judged, facts=replace(judged.facts, decision=decision), outcome=outcome, val=val)
 
 
 class Numbers:
@@ -107,7 +116,7 @@ def judged_table(path: Path, split: str, numbers: Numbers, classes: Sequence[str
     outcome = outcome_from_table(frame, classes, split=split, describing=describing)
     if dropped:
         notes.append(f"left out, for they may name a person: {', '.join(dropped)}")
-    return Judged(RunFacts(name="a table of predictions"), split, outcome, notes=notes)
+    return Judged(RunFacts(name=TABLE), split, outcome, notes=notes)
 
 
 def nameless(frame: pd.DataFrame, numbers: Numbers) -> tuple[pd.DataFrame, list[str]]:
@@ -139,6 +148,9 @@ def _with_digest(facts: RunFacts) -> dict[str, Any]:
     """What the logged product says of itself, with what only its weights tell: its digest and how many numbers."""
     if not facts.model:
         return {}
+    from medcnn.tasks.checkpoint import open_product  # so do torch, MONAI and Lightning
+    from medcnn.tracking.models import fetch
+
     product = open_product(fetch(f"runs:/{facts.run_id}"))
     parameters = sum(p.numel() for p in product.build_task().net.parameters())
     return dict(facts.model) | {"digest": product.digest, "parameters": parameters}

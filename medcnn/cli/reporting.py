@@ -22,8 +22,6 @@ from medcnn.report.page import Headline, Page, Section
 from medcnn.report.page_html import write_page
 from medcnn.report.segmentation_comparison import compared_cases_section
 from medcnn.report.segmentation_page import segmentation_page
-from medcnn.tracking.notes import report_note
-from medcnn.tracking.runs import log_report
 
 #: Beside the page: what only people know of the model, to be filled in and given back with --about.
 ABOUT = "about.yaml"
@@ -39,6 +37,13 @@ def said_about(path: Path | None) -> dict[str, str]:
         return {}
     try:
         return checked_about(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f" in line {mark.line + 1}" if mark is not None else ""
+        raise ReportError(
+            f"{path.name} does not read as YAML{line} ({error.problem}): expected lines 'key: text', and a text with a "
+            'colon in it needs quotes, as key: "one: two"'
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         kind = type(error).__name__
         raise ReportError(f"{path.name} does not read as YAML ({kind}): expected lines 'key: text'") from None
@@ -59,7 +64,8 @@ def page_of(first: Judged, second: Judged | None, prevalence: float | None) -> P
 def keep(page: Page, facts: RunFacts, out: Path) -> Path:
     """Write the page into ``out`` and log it into its run; returns the folder.
 
-    Only what was made here is logged: the folder may hold other files of the user.
+    Only what was made here is logged: the folder may hold other files of the user. A page at a threshold that was given
+    with the command is one look of many and not the run's report: it stays out of the run.
     """
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -71,9 +77,19 @@ def keep(page: Page, facts: RunFacts, out: Path) -> Path:
         except OSError as error:
             raise ReportError(f"cannot write into {out}: {error}; give another folder with --out") from error
         _leave_template(out / ABOUT, facts)
-        if facts.run_id:
-            log_report(facts.run_id, folder, headline_of(page), report_note(page, facts.run_id))
+        if place := place_in_run(page, facts):
+            from medcnn.tracking.notes import report_note  # MLflow takes seconds, and a table has no use for it
+            from medcnn.tracking.runs import log_report
+
+            log_report(facts.run_id, folder, headline_of(page), report_note(page, facts.run_id), name=place)
     return out
+
+
+def place_in_run(page: Page, facts: RunFacts) -> str:
+    """The folder of the run that the page is kept in: its own for validation cases; "" where it is kept in none."""
+    if not facts.run_id or facts.decision.get("given"):
+        return ""
+    return "report" if page.split == "test" else f"report_{page.split}"
 
 
 def _leave_template(path: Path, facts: RunFacts) -> None:

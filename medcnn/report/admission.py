@@ -159,9 +159,11 @@ def _threshold_words(findings: Sequence[Finding]) -> list[str]:
     without = [f.name for f in findings if f.called is None]
     if not without:
         return []
-    return [
-        f"No threshold is stored for {_listed(without)}: sensitivity, specificity and predictive values are not known."
-    ]
+    words = (
+        f"No threshold is stored for {_listed(without)}: sensitivity, specificity and predictive values are not known. "
+        "--threshold 0.5, or another, would judge one."
+    )
+    return [words]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,10 +12,11 @@ from medcnn.metrics.operating_point import (
     threshold_for_sensitivity,
     threshold_for_specificity,
     threshold_with_guarantee,
+    widened,
 )
 from medcnn.metrics.rates import rates
 from medcnn.report.evidence import Evidence
-from medcnn.report.outcome import Finding
+from medcnn.report.outcome import Array, Finding
 
 SENSITIVITIES, SPECIFICITIES = (0.90, 0.95, 0.99), (0.90, 0.95)
 GUARANTEED, CONFIDENCE = 0.90, 0.95
@@ -54,7 +55,12 @@ def _chosen(finding: Finding, prevalence: float | None) -> list[tuple[str, Opera
     rules[f"sensitivity {GUARANTEED:.0%}, guaranteed"] = lambda: threshold_with_guarantee(
         scores, positive, GUARANTEED, CONFIDENCE, finding.patients
     )
-    return [(rule, choose()) for rule, choose in rules.items()]
+    return [(rule, _kept_from_rounding(choose(), scores)) for rule, choose in rules.items()]
+
+
+def _kept_from_rounding(point: OperatingPoint, scores: Array) -> OperatingPoint:
+    """As the stored threshold is chosen: every call of the validation cases stays."""
+    return point._replace(threshold=widened(point.threshold, scores))
 
 
 def _judged(rule: str, point: OperatingPoint, finding: Finding, level: float) -> dict[str, object]:

@@ -8,7 +8,8 @@ from scipy.special import expit, softmax
 
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.reliability import ReliabilityBin, reliability
-from medcnn.report.evidence import Evidence, calibration_of
+from medcnn.report.calibration_words import fault, worsened
+from medcnn.report.evidence import SHOWN, Evidence, calibration_of
 from medcnn.report.evidence_figures import reliability_figure
 from medcnn.report.outcome import Array, Finding, Outcome
 from medcnn.report.page import Block, Picture, Section, Table, Text
@@ -34,7 +35,8 @@ def calibration_section(evidence: Evidence) -> Section:
     blocks: list[Block] = [Text(_words(evidence))]
     if len(evidence.test.cases):
         before = raw_probabilities(evidence.test)
-        blocks += [_table(evidence, before)]
+        raw = _raw_figures(evidence, before)
+        blocks += [*_faults(evidence), *_worsened(evidence, raw), _table(evidence, raw)]
         blocks += [_picture(finding, place, before, evidence) for place, finding in enumerate(evidence.shown)]
     return Section("calibration", "Calibration", blocks)
 
@@ -67,12 +69,40 @@ def _words(evidence: Evidence) -> str:
     return words + (f" It could not be fitted well: {why}." if why else "") + flattering
 
 
-def _table(evidence: Evidence, before: Array | None) -> Table:
-    raw = {
+def _raw_figures(evidence: Evidence, before: Array | None) -> dict[str, Figures]:
+    return {
         finding.name: calibration_of(column_of(before, finding, evidence.test), finding)
         for finding in evidence.findings
         if before is not None
     }
+
+
+def _faults(evidence: Evidence) -> list[Text]:
+    """What the intervals exclude, by finding."""
+    found = {name: fault(figures) for name, figures in evidence.calibration.items()}
+    said = [Text(f"Probabilities of {name} {words}.", "warning") for name, words in found.items() if words]
+    known = any(figures["slope"].value == figures["slope"].value for figures in evidence.calibration.values())
+    none = "No interval of intercept, slope or observed over expected excludes what is right."
+    return said[:SHOWN] if said else [Text(none)] if known else []
+
+
+def _worsened(evidence: Evidence, raw: Mapping[str, Figures]) -> list[Text]:
+    """Where the temperature moved the level of the probabilities away from what is right."""
+    if evidence.facts.decision.get("temperature") is None:
+        return []
+    found = {name: worsened(before, evidence.calibration[name]) for name, before in raw.items()}
+    told = [f"the {' and the '.join(what)} of {name}" for name, what in found.items() if what]
+    if not told:
+        return []
+    words = (
+        f"Further from right with the temperature than without: {', '.join(told[:SHOWN])}. One temperature makes "
+        "probabilities more or less sure; it cannot mend such as are all too low or all too high, as a weighted "
+        "loss or another share of cases with the finding leaves them."
+    )
+    return [Text(words, "warning")]
+
+
+def _table(evidence: Evidence, raw: Mapping[str, Figures]) -> Table:
     told = "Before: the net's own probabilities; after: divided by the temperature." if raw else ""
     after = evidence.calibration
     if len(after) > 1:

@@ -4,19 +4,33 @@ import pandas as pd
 
 from medcnn.metrics.estimate import NAN, Estimate
 from medcnn.report.calibration_section import calibration_section
+from medcnn.report.calibration_words import fault
 from medcnn.report.data_section import data_section
 from medcnn.report.discrimination import discrimination_section
 from medcnn.report.evidence import NO_THRESHOLD, Evidence, gather, told
 from medcnn.report.examination_section import examination_section
 from medcnn.report.facts import RunFacts
 from medcnn.report.failures_section import failures_section
-from medcnn.report.identity_section import identity_section, made_of, preprocessing_section, purpose_section
+from medcnn.report.identity_section import (
+    identity_section,
+    made_of,
+    preprocessing_section,
+    purpose_section,
+    run_below,
+    title_of,
+)
 from medcnn.report.limits_section import limits_section
 from medcnn.report.operating_section import operating_section
 from medcnn.report.outcome import Outcome
 from medcnn.report.page import Block, Facts, Headline, Page, Section, Table, Text
+from medcnn.report.raised import for_the_top, raised
 from medcnn.report.subgroup_section import subgroup_section
 from medcnn.report.usefulness_section import abstention_section, decision_curve_section
+
+_RATIO = (
+    "Observed over expected: how many cases have the finding for each that the probabilities promise. 1 is right; above "
+    "1 the probabilities are too low, below 1 too high."
+)
 
 
 def classification_page(
@@ -40,19 +54,22 @@ def classification_page(
     evidence = gather(test, val, facts, prevalence, level)
     cases, patients = len(evidence.test.cases), evidence.patients
     told_patients = f"{patients:,} patients" if evidence.test.patients is not None else "patients not told"
+    body = sections(evidence)
     return Page(
-        title=f"{facts.name or 'Predictions'}: {_asked(evidence)}",
-        subtitle=f"{cases:,} {evidence.of}, {told_patients}",
-        sections=sections(evidence),
+        title=title_of(facts, f"{facts.name or 'Predictions'}: {_asked(evidence)}"),
+        subtitle=f"{run_below(facts)}{cases:,} {evidence.of}, {told_patients}",
+        sections=body,
         made=made_of(facts),
-        warnings=list(evidence.warnings),
+        warnings=[*evidence.warnings, *for_the_top(body)],
+        split="table" if evidence.loose else evidence.test.split,
+        patients=patients if evidence.test.patients is not None else None,
     )
 
 
 def sections(evidence: Evidence) -> list[Section]:
     """Every section but those that look at the finished page (guidelines), which come after."""
-    facts = evidence.facts
-    return [
+    facts, test = evidence.facts, evidence.test
+    found = [
         headline_section(evidence),
         identity_section(facts),
         purpose_section(facts),
@@ -65,9 +82,9 @@ def sections(evidence: Evidence) -> list[Section]:
         abstention_section(evidence),
         subgroup_section(evidence),
         failures_section(evidence),
-        examination_section(facts, evidence.test.split),
-        limits_section(evidence),
+        examination_section(facts, test.split, len(test.cases), evidence.of),
     ]
+    return [*found, limits_section(evidence, raised(found))]
 
 
 def headline_section(evidence: Evidence) -> Section:
@@ -79,23 +96,30 @@ def headline_section(evidence: Evidence) -> Section:
         "With the finding": "; ".join(f"{f.name} {int(f.positive.sum()):,}" for f in evidence.findings[:14]),
     }
     blocks: list[Block] = [Text(verdict(evidence)), Headline(headline(evidence)), Facts(counts)]
+    if len(evidence.findings) == 1:
+        blocks.insert(2, Text(_RATIO))
     if len(evidence.findings) > 1:
         blocks.append(Table("headline_by_finding", _by_finding(evidence), "Each finding by itself.", shown=40))
     return Section("headline", "In short", blocks)
 
 
 def headline(evidence: Evidence) -> dict[str, Estimate]:
-    """AUROC, sensitivity, specificity and calibration error; of several findings their plain means."""
+    """AUROC, sensitivity, specificity and calibration; of several findings their plain means.
+
+    Of one finding calibration is told as observed over expected, whose interval says which way it is wrong; the
+    expected calibration error can be small by chance. Means of ratios would let one finding hide another.
+    """
     found = {"AUROC": list(evidence.aurocs.values())}
     found |= {name: [rates[name] for rates in evidence.rates.values()] for name in ("sensitivity", "specificity")}
-    found["calibration error"] = [figures["ece"] for figures in evidence.calibration.values()]
     if len(evidence.findings) == 1:
-        return {name: estimates[0] for name, estimates in found.items()}
+        ratio = evidence.calibration[evidence.findings[0].name]["observed_over_expected"]
+        return {name: estimates[0] for name, estimates in found.items()} | {"observed over expected": ratio}
+    found["calibration error"] = [figures["ece"] for figures in evidence.calibration.values()]
     return {f"mean {name}": _mean(estimates) for name, estimates in found.items()}
 
 
 def verdict(evidence: Evidence) -> str:
-    """One sentence: what was seen, on whom, and that it says nothing beyond."""
+    """In a few words: what was seen, on whom, and that it says nothing beyond."""
     if not evidence.test.known.any():
         return "Nothing was judged: there is no case whose truth is known."
     where = f"On {int(evidence.test.known.any(axis=1).sum()):,} {evidence.of}"
@@ -107,10 +131,10 @@ def verdict(evidence: Evidence) -> str:
         said = f"{where} no AUC is known" if not known else (
             f"{where} the AUC lies between {known[low]:.3f} ({low}) and {known[high]:.3f} ({high})"
         )  # fmt: skip
-    beyond = "these cases also chose the model, so it is no test" if evidence.alone else (
-        "this says nothing about cases of another source"
+    beyond = "These cases also chose the model, so it is no test" if evidence.alone else (
+        "This says nothing about cases of another source"
     )  # fmt: skip
-    return f"{said}; {beyond}."
+    return f"{said}. {beyond}."
 
 
 def _of_one(evidence: Evidence) -> str:
@@ -119,10 +143,12 @@ def _of_one(evidence: Evidence) -> str:
     said = f"the AUC for {name} is {told(auroc)}"
     if auroc.low <= 0.5 <= auroc.high:
         said += ", which chance alone could give"
+    wrong = fault(evidence.calibration[name])
+    calibrated = f". The probabilities {wrong}" if wrong else ""
     if rates["sensitivity"].reason == NO_THRESHOLD:
-        return f"{said}, and no threshold is stored"
+        return f"{said}, and no threshold is stored{calibrated}"
     at = f"sensitivity is {told(rates['sensitivity'])} and specificity {told(rates['specificity'])}"
-    return f"{said}, and at the stored threshold {at}"
+    return f"{said}, and {evidence.at} {at}{calibrated}"
 
 
 def _asked(evidence: Evidence) -> str:

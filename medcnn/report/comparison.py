@@ -12,13 +12,19 @@ from medcnn.metrics.rates import rates
 from medcnn.report.comparison_figures import compared_roc_figure
 from medcnn.report.discrimination import curve_table, thinned
 from medcnn.report.evidence import NO_THRESHOLD, SHOWN, calibration_of
-from medcnn.report.facts import RunFacts
+from medcnn.report.facts import TABLE, RunFacts
 from medcnn.report.identity_section import made_of
 from medcnn.report.matching import Matched, matched
 from medcnn.report.outcome import Finding, Outcome, roc_of
 from medcnn.report.page import Block, Facts, Headline, Page, Picture, Section, Table, Text
 
-_CALIBRATION = ("intercept", "slope", "brier", "ece")
+_CALIBRATION = {
+    "observed_over_expected": "observed over expected (1 is right)",
+    "intercept": "intercept (0 is right)",
+    "slope": "slope (1 is right)",
+    "brier": "Brier score",
+    "ece": "calibration error",
+}
 
 
 def comparison_page(
@@ -85,7 +91,7 @@ def _discrimination(
     blocks: list[Block] = [Facts({"First": names[0], "Second": names[1]} | counts)]
     blocks += [Text(words, "warning") for words in pairs.warnings]
     if len(asked) == 1:
-        blocks.append(Headline({"auroc_difference": found[0].difference}))
+        blocks.append(Headline({"AUROC difference": found[0].difference}))
     blocks += [Table("compared_auroc", pd.DataFrame(rows), "First minus second; p of the paired test.", shown=60)]
     blocks += [_roc(asked[place], found[place], place, names) for place in range(min(len(asked), SHOWN))]
     return Section("compared-discrimination", "Discrimination compared", blocks)
@@ -94,7 +100,7 @@ def _discrimination(
 def _roc(pair: tuple[Finding, Finding], found: Comparison, place: int, names: tuple[str, str]) -> Picture:
     curves = [thinned(roc_of(finding))._replace(name=name[:24]) for finding, name in zip(pair, names, strict=True)]
     table = curve_table(curves, "false_positive_rate", "sensitivity").rename(columns={"finding": "run"})
-    alt = f"ROC of both runs for {pair[0].name}: AUROC {found.first} and {found.second}."
+    alt = f"ROC of both for {pair[0].name}: AUROC {found.first} and {found.second}."
     figure = compared_roc_figure(curves[0], curves[1], found, f"ROC, {pair[0].name[:40]}")
     return Picture(f"compared_roc_{place + 1}", figure, alt, table)
 
@@ -103,7 +109,8 @@ def _calls(asked: list[tuple[Finding, Finding]], level: float) -> list[Block]:
     rows: list[dict[str, object]] = []
     for one, other in asked:
         if one.called is None or other.called is None:
-            return [Text(f"Calls cannot be compared: {NO_THRESHOLD} for {one.name} in one of the runs.")]
+            return [Text(f"Calls cannot be compared: {NO_THRESHOLD} for {one.name} in one of the two; --threshold "
+                         "0.5, or another, would call the cases of both.")]  # fmt: skip
         told = [rates(called, one.positive, one.patients, level) for called in (one.called, other.called)]
         for rate, side in (("sensitivity", one.positive), ("specificity", ~one.positive)):
             found = _paired(one.called == one.positive, other.called == one.positive, side, one.patients, level)
@@ -111,7 +118,7 @@ def _calls(asked: list[tuple[Finding, Finding]], level: float) -> list[Block]:
                 {"finding": one.name, "figure": rate, "first": told[0][rate], "second": told[1][rate]}
                 | _differences(found)
             )
-    caption = "Each run at its own stored threshold, on the same cases."
+    caption = "Each as it calls, at its own threshold, on the same cases."
     return [Table("compared_calls", pd.DataFrame(rows), caption, shown=60)]
 
 
@@ -135,9 +142,9 @@ def _calibration(asked: list[tuple[Finding, Finding]], names: tuple[str, str]) -
     rows: list[dict[str, object]] = []
     for one, other in asked:
         told = [calibration_of(finding.scores, finding) for finding in (one, other)]
-        rows += [{"finding": one.name, "figure": key, names[0]: told[0][key], names[1]: told[1][key]}
-                 for key in _CALIBRATION]  # fmt: skip
-    return Table("compared_calibration", pd.DataFrame(rows), "After the temperature of each run.", shown=60)
+        rows += [{"finding": one.name, "figure": told_as, names[0]: told[0][key], names[1]: told[1][key]}
+                 for key, told_as in _CALIBRATION.items()]  # fmt: skip
+    return Table("compared_calibration", pd.DataFrame(rows), "Of the probabilities as they were given out.", shown=60)
 
 
 def _configuration(first: RunFacts, second: RunFacts, names: tuple[str, str]) -> list[Block]:
@@ -178,5 +185,7 @@ def _setting(facts: RunFacts) -> dict[str, Any]:
 
 
 def _names(first: RunFacts, second: RunFacts) -> tuple[str, str]:
-    one, other = first.name or first.run_id or "first", second.name or second.run_id or "second"
+    loose = [not facts.run_id and facts.name in ("", TABLE) for facts in (first, second)]
+    one = "first table" if loose[0] else first.name or first.run_id
+    other = "second table" if loose[1] else second.name or second.run_id
     return (one, other) if one != other else (f"{one} (first)", f"{other} (second)")

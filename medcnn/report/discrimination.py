@@ -6,6 +6,7 @@ import pandas as pd
 from medcnn.metrics.bootstrap import bootstrap_average_precision
 from medcnn.metrics.estimate import Estimate
 from medcnn.report.canvas import COLORS
+from medcnn.report.drops import auroc_drops
 from medcnn.report.evidence import Evidence, estimate_table, methods
 from medcnn.report.evidence_figures import BINS, score_histogram_figure
 from medcnn.report.figures import precision_recall_figure, roc_figure
@@ -18,7 +19,7 @@ POINTS = 400
 
 def discrimination_section(evidence: Evidence) -> Section:
     """Areas with their intervals, the two curves, and how the probabilities lie."""
-    blocks: list[Block] = [Text(_words(evidence)), _areas(evidence)]
+    blocks: list[Block] = [Text(_words(evidence)), *auroc_drops(evidence), _areas(evidence)]
     if len(evidence.test.cases):
         blocks += [_roc(evidence), _precision_recall(evidence), *_histograms(evidence)]
     return Section("discrimination", "Discrimination", blocks)

@@ -73,6 +73,11 @@ class Evidence:
         return {finding.name: rates_of(finding, self.level) for finding in self.findings}
 
     @cached_property
+    def rates_where_chosen(self) -> dict[str, dict[str, Estimate]]:
+        """The same of the validation cases, by finding; empty where there are none."""
+        return {name: rates_of(finding, self.level) for name, finding in self.chosen_on.items()}
+
+    @cached_property
     def calibration(self) -> dict[str, dict[str, Estimate]]:
         """Calibration of each finding, in single figures."""
         return {f.name: calibration_of(f.scores, f) for f in self.findings}
@@ -88,8 +93,22 @@ class Evidence:
         return self.test.split != "test"
 
     @property
+    def loose(self) -> bool:
+        """Whether the cases are those of a table that belongs to no run: nobody knows what part they had in a model."""
+        return not self.facts.run_id and not self.alone
+
+    @property
+    def at(self) -> str:
+        """What made the calls, as it stands in a sentence."""
+        if self.test.called_by == "given":
+            return f"at the threshold of {next(iter(self.test.thresholds.values())):g} that was given"
+        return "as called in the table" if self.test.called_by == "table" and self.loose else "at the stored threshold"
+
+    @property
     def of(self) -> str:
         """What the judged cases are called in a sentence."""
+        if self.loose:
+            return "cases of the table"
         return {"test": "test cases", "val": "validation cases"}.get(self.test.split, f"cases of {self.test.split}")
 
     @property
@@ -112,8 +131,8 @@ def gather(
     admitted, warnings = admit(test), []
     if test.split != "test":
         warnings.append(
-            "These validation cases also chose the model, its threshold and its temperature: every figure is "
-            "flattering, and none of them is evidence of how the model does on new cases."
+            "These validation cases also chose the model, its threshold and its temperature: figures of these cases "
+            "tend to flatter, and are no evidence of how the model does on new ones."
         )
     chosen = None if val is None or val is test or not len(val.cases) else admit(val).outcome
     return Evidence(

@@ -60,7 +60,8 @@ def robustness_figure(table: pd.DataFrame, figure: str = "", title: str = "Under
         panels[0, 0].set_axis_off()
         say(panels[0, 0], "there is nothing to draw")
     drawn.suptitle(title, fontsize=TITLE, color=INK, x=0.02, ha="left", weight="bold")
-    drawn.supylabel(figure or "value", fontsize=TEXT, color=INK)
+    for first in panels[:, 0]:
+        first.set_ylabel(figure or "value", fontsize=TEXT, color=INK)
     return note(drawn, f"{_cases(chosen)}over the strength of each corruption; dashed: untouched")
 
 

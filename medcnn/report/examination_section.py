@@ -10,11 +10,12 @@ from medcnn.report.examination_figures import (
     embedding_figure,
     learning_curve_figure,
     randomization_figure,
-    robustness_figure,
 )
 from medcnn.report.facts import RunFacts
 from medcnn.report.page import Block, Picture, Section, Table, Text
+from medcnn.report.robustness_blocks import one_figure, robustness_blocks
 from medcnn.report.run_files import read_table
+from medcnn.report.shortcut_blocks import shortcut_blocks
 
 
 @dataclass(frozen=True)
@@ -36,18 +37,9 @@ class Look:
     draw: Callable[[pd.DataFrame], Figure] | None = None
 
 
-def _one_figure(table: pd.DataFrame) -> str:
-    """The figure to draw of a table that may hold several: the AUROC, or else the first."""
-    names = list(dict.fromkeys(table["figure"].dropna().astype(str))) if "figure" in table else []
-    return next((name for name in names if name.lower().startswith("auroc")), names[0] if names else "")
-
-
 LOOKS = (
-    Look("robustness", "{split}/robustness.csv", ("corruption", "strength", "figure", "value"),
-         "The same cases with worse images: how much a figure falls with the strength of the change.",
-         lambda table: robustness_figure(table, _one_figure(table))),
-    Look("shortcuts", "{split}/shortcuts.csv", ("name", "flagged", "sentence"),
-         "Whether the probability follows something that has nothing to do with the finding."),
+    Look("robustness", "{split}/robustness.csv", ("corruption", "strength", "figure", "value"), ""),
+    Look("shortcuts", "{split}/shortcuts.csv", ("name", "flagged", "sentence"), ""),
     Look("randomization", "{split}/randomization.csv", ("step", "layer", "spearman", "ssim"),
          "Weights made random layer by layer: a map that does not change does not show what the net has learned.",
          randomization_figure),
@@ -55,12 +47,22 @@ LOOKS = (
          "Cases as the layer before the last sees them: neighbors look alike to the net.", embedding_figure),
     Look("learning_curve", "learning_curve/learning_curve.csv", ("cases", "value"),
          "The same training on fewer cases: whether more cases would help.",
-         lambda table: learning_curve_figure(table, _one_figure(table))),
+         lambda table: learning_curve_figure(table, one_figure(table))),
 )  # fmt: skip
 
 
-def examination_section(facts: RunFacts, split: str = "test") -> Section:
-    """Whatever examinations the run holds; those it does not hold are named as not made."""
+def examination_section(facts: RunFacts, split: str = "test", cases: int = 0, of: str = "test cases") -> Section:
+    """Whatever examinations the run holds; those it does not hold are named as not made.
+
+    Args:
+        facts: Of the run.
+        split: Whose examinations.
+        cases: That the page judges.
+        of: What these are called.
+    """
+    if not facts.run_id and facts.folder is None:
+        return Section("examination", "Examination of the net", [Text("Not examined: a table of predictions has no net "
+                                                                      "to look at.")])  # fmt: skip
     blocks: list[Block] = []
     missing: list[str] = []
     for look in LOOKS:
@@ -68,34 +70,39 @@ def examination_section(facts: RunFacts, split: str = "test") -> Section:
         if table is None:
             missing.append(f"{look.name.replace('_', ' ')}{f' ({why})' if why else ''}")
         else:
-            blocks += _shown(look, table)
+            blocks += _tried(look, table, cases, of)
     if missing:
-        blocks.append(Text(f"Not examined: {', '.join(missing)}."))
-    return Section("examination", "Examination of the net", blocks)
+        blocks.append(Text(f"Not examined on these cases: {', '.join(missing)}."))
+    return Section("examination", "Examination of the net", [*blocks, *_elsewhere(facts, split)])
 
 
-def _shortcut_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """What was looked for and what was seen, those first of which chance explains least."""
-    told = table.reindex(columns=["name", "sentence", "effect", "low", "high", "margin", "p_adjusted", "flagged"])
-    return told.sort_values("p_adjusted", kind="stable").rename(
-        columns={"name": "looked for", "sentence": "seen", "margin": "flagged beyond"}
-    )
+def _elsewhere(facts: RunFacts, split: str) -> list[Block]:
+    """On a page of other cases: that the test cases were examined, and where that stands."""
+    if split == "test":
+        return []
+    of_cases = [look for look in LOOKS if "{split}" in look.place]
+    tables = [read_table(facts.folder, look.place.format(split="test"), look.columns)[0] for look in of_cases]
+    there = [look.name.replace("_", " ") for look, table in zip(of_cases, tables, strict=True) if table is not None]
+    if not there:
+        return []
+    return [Text(f"The test cases of this run were examined ({', '.join(there)}): see the page of the test cases, and "
+                 "the folder test/ of the run.")]  # fmt: skip
 
 
-def _shown(look: Look, table: pd.DataFrame) -> list[Block]:
-    blocks: list[Block] = []
-    if look.name == "shortcuts":
-        told = table["flagged"].astype(str).str.lower().isin(("true", "1", "1.0"))
-        blocks += [Text(str(sentence), "warning") for sentence in table["sentence"][told]]
-        if not told.any():
-            blocks.append(Text("No shortcut was found among those that were looked for."))
-        return [*blocks, Table(look.name, _shortcut_rows(table), look.caption)]
-    assert look.draw is not None
+def _tried(look: Look, table: pd.DataFrame, cases: int, of: str) -> list[Block]:
     try:
-        figure = look.draw(table)
+        return _shown(look, table, cases, of)
     except (KeyError, ValueError, TypeError) as error:
         # A table of another version: its rows are still worth more than a page that is not written.
-        blocks.append(Text(f"The picture of {look.name} could not be drawn ({type(error).__name__}: {error})."))
-        return [*blocks, Table(look.name, table, look.caption)]
+        words = f"The picture of {look.name} could not be drawn ({type(error).__name__}: {error})."
+        return [Text(words), Table(look.name, table, look.caption)]
+
+
+def _shown(look: Look, table: pd.DataFrame, cases: int, of: str) -> list[Block]:
+    if look.name == "shortcuts":
+        return shortcut_blocks(table)
+    if look.name == "robustness":
+        return robustness_blocks(table, cases, of)
+    assert look.draw is not None
     alt = f"{look.caption} The table holds {len(table):,} rows."
-    return [*blocks, Picture(look.name, figure, alt, table, look.caption, wide=look.name == "robustness")]
+    return [Picture(look.name, look.draw(table), alt, table, look.caption)]

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+#: What a table of predictions is called that belongs to no run: its file's name could be that of a person.
+TABLE = "a table of predictions"
+
 
 @dataclass(frozen=True)
 class RunFacts:

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from medcnn.report.evidence import Evidence
 from medcnn.report.outcome import UNKNOWN, Outcome, most_confident
-from medcnn.report.page import Block, Picture, Section, Table, Text
+from medcnn.report.page import Block, Facts, Picture, Section, Table, Text
 from medcnn.report.run_files import read_picture, read_table
 
 LISTED = 20
@@ -39,7 +39,7 @@ def _errors(evidence: Evidence, neighbors: pd.DataFrame | None) -> list[Block]:
         return [Text("Errors are not known: there is no call to judge.")]
     rows = most_confident(test, LISTED, right=False)
     if not rows:
-        return [Text(f"No case of {len(test.cases):,} with a known truth was called wrongly.")]
+        return [Facts({"Called wrongly": f"none of {int(test.known.any(axis=1).sum()):,} cases whose truth is known"})]
     table, caption = error_table(test, np.asarray(rows)), _CAPTION
     if neighbors is not None:
         table["training cases most alike"] = [_labels_near(neighbors, case) for case in table["case"]]

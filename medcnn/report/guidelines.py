@@ -1,6 +1,7 @@
 """Reporting guidelines, filled in with what a run and its people say, and "not provided" where nobody said anything."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -51,7 +52,8 @@ def guidelines_section(facts: RunFacts, page: Page) -> Section:
         page: The report so far, to whose sections answers point.
     """
     answers = known_answers(facts, page) | {key: text for key, text in facts.about.items() if text}
-    lists = [checklist(name, answers) for name in GUIDELINES]
+    # A page of unanswered points hides what little there is: where no person said a word, they are folded.
+    lists = [replace(checklist(name, answers), folded=not any(facts.about.values())) for name in GUIDELINES]
     told = "; ".join(f"{one.title.partition(',')[0]}: {len(_answered(one))} of {len(one.items)}" for one in lists)
     lead = Text(
         f"Points with an answer: {told}. Answers were put together from the run and from what was written about it; "

@@ -1,6 +1,7 @@
 """Which model, which code, which data, and what it is for: the sections that say what was judged."""
 
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ import pandas as pd
 from medcnn.report.facts import RunFacts
 from medcnn.report.page import Block, Facts, Section, Table, Text
 
+#: Characters of a digest that tell two apart; and of a title that is a line.
+SHORT, LONGEST_TITLE = 16, 120
 #: Keys of what a person wrote, and how the page names them.
 PURPOSE = {
     "intended_use": "Intended use",
@@ -25,17 +28,29 @@ PURPOSE = {
 
 def identity_section(facts: RunFacts) -> Section:
     """Run, model, code, data, seeds and packages."""
-    blocks: list[Block] = [Facts(_identity(facts))]
+    told = _identity(facts)
+    if not facts.run_id and not any(value for name, value in told.items() if name != "Run"):
+        none = "A table of predictions: which model made them, with which code and from which data, is not known."
+        return Section("identity", "Identity", [Text(none)])
+    blocks: list[Block] = [Facts(told)]
     packages = {key.removeprefix("package."): v for key, v in sorted(facts.tags.items()) if key.startswith("package.")}
     if packages:
         table = pd.DataFrame({"package": list(packages), "version": list(packages.values())})
-        blocks.append(Table("packages", table, "Libraries of the training."))
+        blocks.append(Table("packages", table, "Libraries of the training.", folded=True))
+    whole = {"model": _digest(facts.model.get("digest")), "data": _data_digest(facts)}
+    if any(len(digest) > SHORT for digest in whole.values()):
+        table = pd.DataFrame({"digest of": list(whole), "SHA-256": list(whole.values())})
+        blocks.append(Table("digests", table, "Digests in full.", folded=True))
     return Section("identity", "Identity", blocks)
 
 
 def purpose_section(facts: RunFacts) -> Section:
     """What a person wrote about the model; what nobody wrote reads "not provided"."""
     told = {title: str(facts.about.get(key) or "") for key, title in PURPOSE.items()}
+    if not any(told.values()):
+        none = ("What the model is for, for whom, and how the truth was established: not provided. --about takes a "
+                "file that says so; an empty one lies beside this page.")  # fmt: skip
+        return Section("intended-use", "Intended use", [Text(none)])
     return Section("intended-use", "Intended use", [Facts(told)])
 
 
@@ -48,7 +63,9 @@ def preprocessing_section(facts: RunFacts) -> Section:
             {"step": place, "transform": _name(step.get("class_path")), "arguments": _arguments(step.get("init_args"))}
             for place, step in enumerate(map(_plain, steps), 1)
         ]
-        blocks.append(Table("preprocessing", pd.DataFrame(rows), "In this order, in training and in scoring alike."))
+        order = ", then ".join(str(row["transform"]) for row in rows)
+        blocks.append(Text(f"{order}: in this order, in training and in scoring alike."))
+        blocks.append(Table("preprocessing", pd.DataFrame(rows), "The steps with their arguments.", folded=True))
     else:
         blocks.append(Text("The steps of preprocessing are not provided."))
     blocks += _tally(facts.data.get("excluded"), "unreadable", "Images that could not be read or prepared, by reason.",
@@ -64,11 +81,30 @@ def made_of(facts: RunFacts) -> dict[str, str]:
     """The foot of the page."""
     parts = {
         "medcnn": str(facts.tags.get("medcnn.version") or ""),
-        "model": str(facts.model.get("digest") or "")[:16],
-        "data": str(facts.data.get("digest") or "")[:16],
+        "model": _digest(facts.model.get("digest"))[:SHORT],
+        "data": _digest(facts.data.get("digest"))[:SHORT],
         "trained": facts.started,
     }
     return {name: text for name, text in parts.items() if text}
+
+
+def title_of(facts: RunFacts, otherwise: str) -> str:
+    """What its people call the model, as one line; what it answers where they gave it no name."""
+    given = " ".join(str(facts.about.get("title") or "").split())
+    return textwrap.shorten(given, LONGEST_TITLE, placeholder=" …") if given else otherwise
+
+
+def run_below(facts: RunFacts) -> str:
+    """The name of the run for the line below the title, where a person's title stands in its place."""
+    return f"{facts.name}: " if facts.about.get("title") and facts.name else ""
+
+
+def _digest(given: Any) -> str:
+    return str(given or "")
+
+
+def _data_digest(facts: RunFacts) -> str:
+    return _digest(facts.data.get("digest") or facts.tags.get("data.digest"))
 
 
 def short(value: Any, digits: int = 4) -> str:
@@ -88,14 +124,14 @@ def _identity(facts: RunFacts) -> dict[str, str]:
         "Experiment": facts.experiment,
         "Started": facts.started,
         "Status": facts.status,
-        "Model digest": str(model.get("digest") or ""),
+        "Model digest": _digest(model.get("digest"))[:SHORT],
         "Net": _name(model.get("net")),
         "Task": _name(model.get("task")),
         "Parameters": f"{int(parameters):,}" if parameters else "",
         "Answers": ", ".join(map(str, model.get("classes") or ())),
         "Code": f"medcnn {tags['medcnn.version']}" if "medcnn.version" in tags else "",
         "Commit": f"{commit}{changed}" if commit else "",
-        "Data digest": str(facts.data.get("digest") or tags.get("data.digest") or ""),
+        "Data digest": _data_digest(facts)[:SHORT],
         "Seed": _seeds(facts),
         "Machine": ", ".join(str(tags[key]) for key in ("device", "system") if tags.get(key)),
     }

@@ -1,10 +1,12 @@
 """What a run itself answers of a reporting guideline, a short text for each thing that it knows."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from medcnn.metrics.estimate import Estimate
 from medcnn.report.facts import RunFacts
-from medcnn.report.page import Headline, Page
+from medcnn.report.page import Facts, Headline, Page, Picture, Section, Table
 
 
 def known_answers(facts: RunFacts, page: Page) -> dict[str, str]:
@@ -34,10 +36,29 @@ def _part(facts: RunFacts, part: str) -> str:
     return _name(_of(facts.config, "model", "init_args", part, "class_path"))
 
 
-def _section(page: Page, *names: str) -> str:
-    """Points to the first of these sections that the page has; "" where it has none."""
-    titles = {section.name: section.title for section in page.sections if section.blocks}
-    return next((f'See the section "{titles[name]}".' for name in names if name in titles), "")
+def _section(page: Page, name: str, *blocks: str) -> str:
+    """Points to a section where it holds something; "" where it only says that nothing is known.
+
+    Args:
+        page: The report.
+        name: Of the section.
+        blocks: Beginnings of names of tables and pictures, of which one must be there; any will do where none is named.
+    """
+    found = [section for section in page.sections if section.name == name and _holds(section, blocks)]
+    return f'See the section "{found[0].title}".' if found else ""
+
+
+def _holds(section: Section, names: Sequence[str]) -> bool:
+    """Whether one of these tables or pictures stands there, with a figure that is known."""
+    for block in section.blocks:
+        if isinstance(block, Facts | Headline) and not names:
+            return True
+        if isinstance(block, Table | Picture) and (not names or block.name.startswith(tuple(names))):
+            cells = block.frame.to_numpy().ravel() if isinstance(block, Table) else ()
+            figures = [cell for cell in cells if isinstance(cell, Estimate)]
+            if not figures or any(not math.isnan(figure.value) for figure in figures):
+                return True
+    return False
 
 
 def _technology(facts: RunFacts, page: Page) -> str:
@@ -160,16 +181,21 @@ def _output(facts: RunFacts, page: Page) -> str:
     if not thresholds:
         return "A label for every voxel." if _name(facts.model.get("task")) == "SegmentationTask" else ""
     told = ", ".join(f"{name} at {value:.3f}" for name, value in thresholds.items())
+    if facts.decision.get("given"):
+        return f"Probabilities; called: {told}, as it was given for this report alone."
     wanted, chosen_on = facts.decision.get("target_sensitivity"), facts.decision.get("chosen_on", "val")
     return f"Calibrated probabilities; called: {told}, chosen on {chosen_on} cases for a sensitivity of {wanted}."
 
 
 def _internal_test(facts: RunFacts, page: Page) -> str:
     test = _splits(facts).get("test", {})
+    if not facts.data:
+        return ""
     if not test.get("cases"):
-        return (
-            "No: there are no test cases; the validation cases that chose the model are judged." if facts.data else ""
-        )
+        return "No: there are no test cases; the validation cases that chose the model are judged."
+    if page.split != "test":
+        waiting = f"{test['cases']:,} test cases are kept apart and are not judged on this page"
+        return f"No: the validation cases that chose the model are judged; {waiting}."
     return f"Yes: {test['cases']:,} cases of {test.get('patients', 0):,} patients that took no part in training."
 
 
@@ -190,7 +216,7 @@ def _code(facts: RunFacts, page: Page) -> str:
 def _flow(facts: RunFacts, page: Page) -> str:
     if not facts.data:
         return ""
-    return " ".join(filter(None, [_exclusions(facts, page), _section(page, "data-flow", "data")]))
+    return " ".join(filter(None, [_exclusions(facts, page), _section(page, "data-flow")]))
 
 
 def _always(text: str, of: str) -> Callable[[RunFacts, Page], str]:
@@ -198,8 +224,25 @@ def _always(text: str, of: str) -> Callable[[RunFacts, Page], str]:
     return lambda facts, page: text if getattr(facts, of) else ""
 
 
-def _points_to(*names: str) -> Callable[[RunFacts, Page], str]:
-    return lambda facts, page: _section(page, *names)
+def _uncertainty(facts: RunFacts, page: Page) -> str:
+    shown = [figure for block in page.blocks() if isinstance(block, Headline) for figure in block.figures.values()]
+    levels = [figure.level for figure in shown if not math.isnan(figure.low)]
+    if not levels:
+        return ""
+    alike = "all cases of a patient are taken together" if page.patients is not None else (
+        "which cases belong to one patient was not told, so each is taken by itself"
+    )  # fmt: skip
+    return f"{levels[0] * 100:g} % intervals; {alike}."
+
+
+def _limits(facts: RunFacts, page: Page) -> str:
+    found = [section for section in page.sections if section.name == "limits" and section.blocks]
+    return f'See the section "{found[0].title}".' if found else ""
+
+
+def _points_to(*places: tuple[str, ...]) -> Callable[[RunFacts, Page], str]:
+    """Points to the first of these sections that holds what is asked; each a name, and names of its blocks."""
+    return lambda facts, page: next(filter(None, (_section(page, *place) for place in places)), "")
 
 
 ANSWERS: dict[str, Callable[[RunFacts, Page], str]] = {
@@ -215,12 +258,12 @@ ANSWERS: dict[str, Callable[[RunFacts, Page], str]] = {
     "image_alone": _always("The image alone.", "model"),
     "config_file": _always("config.yaml of the run holds every setting.", "config"),
     "bad_files": _always("Scoring gives a reason for each file that cannot be read.", "run_id"),
-    "uncertainty": _always("95 % intervals; all cases of a patient are taken together.", "__class__"),
-    "figures": _points_to("discrimination", "overlap"),
-    "robustness": _points_to("robustness", "examination"),
-    "explanation": _points_to("explanation", "examination", "failures"),
-    "operating_point": _points_to("operating-point"),
-    "subgroups": _points_to("subgroups"),
-    "failures": _points_to("failures"),
-    "known_limits": _points_to("limits"),
+    "uncertainty": _uncertainty,
+    "figures": _points_to(("discrimination", "discrimination"), ("overlap", "overlap")),
+    "robustness": _points_to(("examination", "robustness")),
+    "explanation": _points_to(("examination", "randomization", "embedding"), ("failures", "most_confident")),
+    "operating_point": _points_to(("operating-point", "operating_point")),
+    "subgroups": _points_to(("subgroups", "subgroups")),
+    "failures": _points_to(("failures",)),
+    "known_limits": _limits,
 }  # fmt: skip

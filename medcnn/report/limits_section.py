@@ -1,7 +1,7 @@
 """What the page cannot say, told from what is known of the run and not from what is usual."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from medcnn.report.admission import FEW
 from medcnn.report.evidence import Evidence
@@ -10,8 +10,16 @@ from medcnn.report.page import Section, Text
 #: An interval of the AUC wider than this leaves open what the model is worth.
 WIDE = 0.1
 _ONE_SOURCE = (
-    "No test on cases of another source is recorded: the cases of this page come from the source that the model was "
-    "made on, and how it does at another hospital, with another device or at another time is not known."
+    "The cases of this page come from the source that the model was made on: from them, how it does at another "
+    "hospital, with another device or at another time is not known."
+)
+_ELSEWHERE = "That test is no part of this page, and nothing here has checked it."
+_UNKNOWN_SOURCE = (
+    "A table was judged, not a model: whether its cases come from the source that the model was made on, or from "
+    "another, is not known."
+)
+_UNKNOWN_CHOICES = (
+    "How the model was trained and chosen, how many were tried, and whether these cases had a part in it is not known."
 )
 _CHOSEN = (
     "Validation cases chose the epoch, the temperature and the threshold; the test cases had no part in it as far as "
@@ -23,17 +31,26 @@ _NO_DATA = (
 )
 
 
-def limits_section(evidence: Evidence) -> Section:
-    """A sentence for each limit that holds here."""
+def limits_section(evidence: Evidence, found_above: Sequence[str] = ()) -> Section:
+    """A sentence for each limit that holds here.
+
+    Args:
+        evidence: What is judged.
+        found_above: What other sections warned of.
+    """
     found = [*_source(evidence), *_numbers(evidence), *_choices(evidence), *_data(evidence), *_calibration(evidence)]
+    found += found_above
     return Section("limits", "Limits", [Text(sentence) for sentence in found])
 
 
 def _source(evidence: Evidence) -> list[str]:
     external = evidence.facts.about.get("external_test")
-    if external:
-        return [f"Test on another source, in the words of its makers: {external}"]
-    return [_ONE_SOURCE]
+    told = [f"Test on another source, in the words of its makers: {external}"] if external else []
+    if evidence.loose:
+        return [_UNKNOWN_SOURCE, *told]
+    return (
+        [_ONE_SOURCE, *told, _ELSEWHERE] if told else [f"No test on cases of another source is recorded. {_ONE_SOURCE}"]
+    )
 
 
 def _numbers(evidence: Evidence) -> list[str]:
@@ -55,6 +72,8 @@ def _numbers(evidence: Evidence) -> list[str]:
 
 
 def _choices(evidence: Evidence) -> list[str]:
+    if evidence.loose:
+        return [_UNKNOWN_CHOICES]
     decision = evidence.facts.decision
     found = ["One training with one seed is judged: how much another seed would change is not told."]
     if evidence.alone:
@@ -83,12 +102,13 @@ def _calibration(evidence: Evidence) -> list[str]:
     why = evidence.facts.decision.get("reasons")
     reason = why.get("temperature") if isinstance(why, Mapping) else None
     found = [f"The probabilities are not calibrated: {reason}."] if reason else []
-    if not evidence.facts.decision.get("temperature"):
+    if not evidence.facts.decision.get("temperature") and not evidence.loose:
         found.append(
             "No temperature is stored: whether probabilities mean what they say rests on the figures above alone."
         )
     if evidence.prevalence is None:
-        found.append("Predictive values hold for the prevalence among these cases, which need not be that of a clinic.")
+        found.append("Predictive values hold for the prevalence among these cases, which need not be that of a clinic: "
+                     "--prevalence restates them.")  # fmt: skip
     return found
 
 

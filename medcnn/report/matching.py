@@ -45,8 +45,8 @@ def matched(first: Outcome, second: Outcome) -> Matched:
     left, right = _known_in_both(left, right)
     both = left.known.any(axis=1)
     counts = {
-        "of the first run": len(one.outcome.cases),
-        "of the second run": len(other.outcome.cases),
+        "of the first": len(one.outcome.cases),
+        "of the second": len(other.outcome.cases),
         "in both": len(rows),
         "of known truth in both, compared": int(both.sum()),
     }
@@ -59,8 +59,8 @@ def _findings(first: Outcome, second: Outcome) -> list[str]:
     asked = [name for name in _asked(first) if name in _asked(second)]
     if not asked or first.multilabel != second.multilabel or (not first.multilabel and first.binary != second.binary):
         raise ReportError(
-            f"the two runs answer different questions ({', '.join(_asked(first)[:4])} and "
-            f"{', '.join(_asked(second)[:4])}): compare runs of the same classes"
+            f"the two answer different questions ({', '.join(_asked(first)[:4])} and "
+            f"{', '.join(_asked(second)[:4])}): compare two of the same classes"
         )
     return asked
 
@@ -74,8 +74,8 @@ def _shared(first: Outcome, second: Outcome) -> tuple[NDArray[np.int64], NDArray
     rows = np.flatnonzero(places >= 0)
     if not len(rows):
         raise ReportError(
-            f"the two runs share no case ({len(first.cases):,} and {len(second.cases):,} judged): compare runs that "
-            "were tested on the same cases, under the same pseudonyms"
+            f"the two share no case ({len(first.cases):,} and {len(second.cases):,} judged): compare two that "
+            "judged the same cases, under the same names"
         )
     return rows, places[rows]
 
@@ -93,8 +93,8 @@ def _known_in_both(first: Outcome, second: Outcome) -> tuple[Outcome, Outcome]:
     if differs.any():
         name = first.cases[int(differs.argmax())]
         raise ReportError(
-            f"{int(differs.sum()):,} of {len(differs):,} shared cases have another label in the second run (first "
-            f"{name}): compare runs that were judged by the same truth"
+            f"{int(differs.sum()):,} of {len(differs):,} shared cases have another label in the second (first "
+            f"{name}): compare two that were judged by the same truth"
         )
     return _with_truth(first, one, known), _with_truth(second, other, known)
 
@@ -110,8 +110,8 @@ def _with_truth(outcome: Outcome, columns: list[int], known: NDArray[np.bool_]) 
 
 def _words(first: Outcome, second: Outcome, counts: dict[str, int]) -> list[str]:
     words = []
-    if counts["in both"] < max(counts["of the first run"], counts["of the second run"]):
-        words.append(f"The runs share {counts['in both']:,} cases; the others are not compared.")
+    if counts["in both"] < max(counts["of the first"], counts["of the second"]):
+        words.append(f"The two share {counts['in both']:,} cases; the others are not compared.")
     if "val" in (first.split, second.split):
         words.append("Some of these cases chose a model: the comparison flatters it.")
     return words

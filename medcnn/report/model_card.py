@@ -48,7 +48,7 @@ def model_card(facts: RunFacts, page: Page) -> dict[str, Any]:
             "digest": facts.data.get("digest") or NOT_PROVIDED,
             "splits": facts.data.get("splits") or {},
             "proof": facts.data.get("proof") or {},
-            "excluded": facts.data.get("excluded") or {},
+            "excluded": _left_out(facts),
             "preprocessing": known.get("preprocessing", NOT_PROVIDED),
         },
         "training": known.get("training", NOT_PROVIDED),
@@ -71,6 +71,12 @@ def model_card(facts: RunFacts, page: Page) -> dict[str, Any]:
 def figure(estimate: Estimate) -> dict[str, Any]:
     """An estimate as plain data."""
     return {name: _plain(value) for name, value in estimate._asdict().items()}
+
+
+def _left_out(facts: RunFacts) -> dict[str, int]:
+    """Images that could not be read, by reason, and cases that were taken out of a split for another's sake."""
+    dropped = {f"taken out of {split}": count for split, count in (facts.data.get("dropped") or {}).items()}
+    return dict(facts.data.get("excluded") or {}) | dropped
 
 
 def _told(facts: RunFacts, key: str) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.rates import at_prevalence
 from medcnn.report.alternatives import CONFIDENCE, MISS, alternatives_table
+from medcnn.report.drops import rate_drops
 from medcnn.report.evidence import RATES, Evidence, estimate_table, methods
 from medcnn.report.evidence_figures import threshold_figure
 from medcnn.report.figures import confusion_figure
@@ -25,7 +26,7 @@ NAMES = {
 
 def operating_section(evidence: Evidence) -> Section:
     """Rates and counts at the stored threshold, predictive values elsewhere, and the alternatives."""
-    blocks: list[Block] = [Text(_words(evidence))]
+    blocks: list[Block] = [Text(_words(evidence)), *rate_drops(evidence)]
     if len(evidence.test.cases):
         blocks += [_rates(evidence), _confusion(evidence), *_elsewhere(evidence), *_alternatives(evidence)]
         blocks += [_thresholds(finding, place) for place, finding in enumerate(evidence.shown)]
@@ -33,6 +34,11 @@ def operating_section(evidence: Evidence) -> Section:
 
 
 def _words(evidence: Evidence) -> str:
+    judged = f"Judged on {len(evidence.test.cases):,} {evidence.of}."
+    if evidence.at == "as called in the table":
+        return f"As called in the table; the threshold is not told. {judged}"
+    if evidence.test.called_by == "given":
+        return f"Called {evidence.at}, in place of {_stored(evidence)}. {judged}"
     decision = evidence.facts.decision
     limits = [f"{f.name} from {f.threshold:.4g}" for f in evidence.findings if f.threshold == f.threshold]
     more = f" and {len(limits) - 6} more" if len(limits) > 6 else ""
@@ -44,7 +50,14 @@ def _words(evidence: Evidence) -> str:
         told += f", chosen on {on} for a sensitivity of {float(decision['target_sensitivity']):g}"
     if not evidence.test.binary and not evidence.test.multilabel:
         told += ". Of these classes the most probable is called; thresholds only inform"
-    return f"{told}. Judged on {len(evidence.test.cases):,} {evidence.of}."
+    return f"{told}. {judged}"
+
+
+def _stored(evidence: Evidence) -> str:
+    """What stands in the run besides a threshold that was given for this page."""
+    stored = evidence.facts.decision.get("stored") or {}
+    told = [f"{limit:.4g} for {name}" for name, limit in stored.items() if limit is not None]
+    return f"the stored one ({', '.join(told[:6])})" if told else "none, for none is stored"
 
 
 def _rates(evidence: Evidence) -> Table:
@@ -61,7 +74,8 @@ def _confusion(evidence: Evidence) -> Block:
     counts = evidence.test.confusion()
     table = counts.rename_axis("finding" if evidence.test.multilabel else "true").reset_index()
     if not any(finding.called is not None for finding in evidence.findings):
-        return Text("There are no counts of right and wrong calls: nothing says at which probability to call.")
+        return Text("There are no counts of right and wrong calls: nothing says at which probability to call. Give "
+                    "--threshold, or a column call.")  # fmt: skip
     if len(counts) > 12:
         return Table("confusion", table, "Cases by truth (rows) and call (columns).", shown=60)
     figure = confusion_figure(counts, f"Calls, {evidence.of}", "called")
@@ -71,8 +85,8 @@ def _confusion(evidence: Evidence) -> Block:
 
 def _elsewhere(evidence: Evidence) -> list[Block]:
     if evidence.prevalence is None:
-        return [Text("Predictive values at another prevalence: not provided. Tell how common the finding is where the "
-                     "model would be used, and they are restated for there.")]  # fmt: skip
+        return [Text("Predictive values at another prevalence: not provided. Tell with --prevalence how common the "
+                     "finding is where the model would be used, and they are restated for there.")]  # fmt: skip
     rows = [
         _restated(finding, evidence.rates[finding.name], evidence.prevalence, len(evidence.findings) > 1)
         for finding in evidence.findings
@@ -99,9 +113,10 @@ def _alternatives(evidence: Evidence) -> list[Block]:
     table = alternatives_table(evidence)
     at = "" if evidence.prevalence is None else f" where {evidence.prevalence:.2%} have the finding"
     caption = (
-        "Each threshold was chosen on validation cases alone and judged on the test cases. Least cost: a miss as bad "
-        f"as {MISS:g} false alarms{at}, an example. Guaranteed: on new cases like the validation cases, with "
-        f"{CONFIDENCE:.0%} confidence."
+        "Each threshold was chosen on validation cases alone and judged on the test cases. It stands half-way "
+        "between the score that it was found at and the next lower one, as the stored one does, so that rounding "
+        f"changes no call. Least cost: a miss as bad as {MISS:g} false alarms{at}, an example. Guaranteed: on new "
+        f"cases like the validation cases, with {CONFIDENCE:.0%} confidence."
     )
     return [Table("alternatives", table, caption, shown=60)]
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,7 @@ class Curve(NamedTuple):
         y: Sensitivity, or positive predictive value.
         threshold: The score at each point; infinite where nothing is called.
         area: AUROC, or average precision; NaN where a side is missing.
-        point: Where the stored threshold lies; None without one.
+        point: Where the calls lie; None where nothing was called.
         positives: Number of cases with the finding.
         negatives: Number of cases without.
     """
@@ -78,6 +78,8 @@ class Outcome:
         logits: What the net gave before any temperature ``(n, K)``; None where it was not kept.
         groups: Subgroup columns, one row a case; None where there are none.
         split: ``test``, or ``val`` for cases that also chose the model.
+        called_by: What made the calls: the ``stored`` thresholds, the ``table`` itself, which tells none, or a
+            threshold that was ``given`` for this look alone.
     """
 
     cases: Sequence[str]
@@ -91,6 +93,7 @@ class Outcome:
     logits: Array | None = None
     groups: pd.DataFrame | None = None
     split: str = "test"
+    called_by: Literal["stored", "table", "given"] = "stored"
 
     @cached_property
     def owners(self) -> NDArray[np.int64] | None:
@@ -138,7 +141,8 @@ class Outcome:
         threshold = self.thresholds.get(name, float("nan"))
         # Of more than two classes the most probable is called, whatever the threshold.
         ranked = not self.multilabel and not self.binary
-        called = self.called[rows, k] if ranked or np.isfinite(threshold) else None
+        told = ranked or self.called_by == "table" or np.isfinite(threshold)
+        called = self.called[rows, k] if told else None
         owners = None if self.owners is None else self.owners[rows].tolist()
         return Finding(name, self.probabilities[rows, k], self.truth[rows, k], threshold, called, owners, rows)
 
@@ -192,7 +196,7 @@ def roc_of(finding: Finding) -> Curve:
     """Sensitivity over 1 - specificity at every distinct score; equal scores move together."""
     points = roc_curve(finding.scores, finding.positive)
     positives, negatives = _sides(finding)
-    above = finding.scores >= finding.threshold
+    above = _calls_of(finding)
     point = (_share((above & ~finding.positive).sum(), negatives), _share((above & finding.positive).sum(), positives))
     area = auroc(finding.scores, finding.positive)
     return Curve(finding.name, *points, area, _known(point, finding), positives, negatives)
@@ -201,7 +205,7 @@ def roc_of(finding: Finding) -> Curve:
 def precision_recall_of(finding: Finding) -> Curve:
     """Positive predictive value over sensitivity at every distinct score; the area is the average precision."""
     points = precision_recall_curve(finding.scores, finding.positive)
-    above = finding.scores >= finding.threshold
+    above = _calls_of(finding)
     found = (above & finding.positive).sum()
     point = (_share(found, _sides(finding)[0]), _share(found, int(above.sum())))
     area = average_precision(finding.scores, finding.positive)
@@ -261,5 +265,13 @@ def _share(part: float, whole: int) -> float:
     return float(part) / whole if whole else float("nan")
 
 
+def _calls_of(finding: Finding) -> NDArray[np.bool_]:
+    """At the threshold; as somebody else called them where there is none."""
+    if np.isnan(finding.threshold) and finding.called is not None:
+        return finding.called
+    return finding.scores >= finding.threshold
+
+
 def _known(point: tuple[float, float], finding: Finding) -> tuple[float, float] | None:
-    return point if np.isfinite([*point, finding.threshold]).all() else None
+    told = finding.called is not None or np.isfinite(finding.threshold)
+    return point if told and np.isfinite(point).all() else None

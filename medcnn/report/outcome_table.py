@@ -1,6 +1,8 @@
 """From a table of predictions back to an outcome: the table of a run, or one that somebody else made."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from medcnn.report.outcome import UNKNOWN, Array, Outcome
 #: Given a frame of texts, the columns that describe groups and the names of those that could name a person.
 Describing = Callable[[pd.DataFrame], tuple[pd.DataFrame, tuple[str, ...]]]
 RESERVED = ("case", "patient", "label", "probability", "logit", "split", "call")
-PARTS = ("label/", "probability/", "logit/", "group/")
+PARTS = ("label/", "probability/", "logit/", "group/", "call/")
 _NO, _YES = ("0", "0.0", "false", "no", "negative"), ("1", "1.0", "true", "yes", "positive")
 _MISSING = ("", "nan", "none", "na", "<na>", "-1", "-1.0", UNKNOWN)
 
@@ -28,7 +30,8 @@ def outcome_from_table(
 
     Of two classes, columns ``label`` and ``probability`` are enough; of more, or of several findings, there is a column
     ``probability/<class>`` for each, and of several findings also ``label/<class>``. What may be there besides:
-    ``case``, ``patient``, ``logit`` or ``logit/<class>``, ``call``, ``group/<column>``.
+    ``case``, ``patient``, ``logit`` or ``logit/<class>``, ``call`` (a name or 0 and 1; of several findings names with ;
+    between them, or ``call/<class>``), ``group/<column>``.
 
     Whoever reads a stranger's table sees to it that ``case`` and ``patient`` are pseudonyms: they stand on the page.
 
@@ -49,12 +52,39 @@ def outcome_from_table(
     shares = _probabilities(frame, classes)
     labels = _findings(frame, classes) if multilabel else _labels(frame, classes)
     limits = _limits(classes, multilabel, thresholds or {})
-    calls = _given_calls(frame, classes, multilabel) if "call" in frame else _calls(shares, classes, multilabel, limits)
+    calls = _given_calls(frame, classes, multilabel)
+    # Without a threshold an empty column says that nothing was called, for nothing said when to call.
+    bare = bool(limits) and bool(np.isnan(list(limits.values())).all())
+    called_by: Literal["stored", "table"] = "table" if bare and calls is not None and any(calls) else "stored"
+    if called_by == "table" and not multilabel:
+        _refuse_gaps(calls or [])
+    calls = _calls(shares, classes, multilabel, limits) if calls is None else calls
     cases = _names(frame, "case") or [f"row {place}" for place in range(1, len(frame) + 1)]
     return Outcome(
         cases, shares, labels, calls, classes, multilabel, limits, _patients(frame, cases), _logits(frame, classes),
-        _groups(frame, describing), split,
+        _groups(frame, describing), split, called_by,
     )  # fmt: skip
+
+
+def at_threshold(outcome: Outcome, threshold: float) -> Outcome:
+    """The same cases, called from one probability on, whatever was stored or called before.
+
+    Args:
+        outcome: Of one finding, or of several, each of which gets this threshold.
+        threshold: In (0, 1).
+
+    Raises:
+        ReportError: Of more than two classes the most probable is called, and no threshold has a part in it.
+    """
+    if not outcome.multilabel and not outcome.binary:
+        raise ReportError(
+            f"--threshold judges yes-or-no questions; of {len(outcome.classes)} classes ({', '.join(outcome.classes)}) "
+            "the most probable is called: leave it out"
+        )
+    asked = outcome.classes if outcome.multilabel else outcome.classes[1:]
+    limits = dict.fromkeys(asked, float(threshold))
+    calls = _calls(outcome.probabilities, outcome.classes, outcome.multilabel, limits)
+    return replace(outcome, calls=calls, thresholds=limits, called_by="given")
 
 
 def _classes(frame: pd.DataFrame) -> list[str]:
@@ -72,8 +102,8 @@ def _classes(frame: pd.DataFrame) -> list[str]:
         return [f"not {named[0]}", named[0]]
     if not words <= {*_NO, *_YES}:
         raise ReportError(
-            f"labels are names ({', '.join(sorted(words)[:4])}): say which is the finding by giving the classes, "
-            "the finding second, or write labels as 0 and 1"
+            f"labels are names ({', '.join(sorted(words)[:4])}): say which is the finding with --classes, the finding "
+            "second, as --classes '[healthy, ill]', or write labels as 0 and 1"
         )
     return ["negative", "positive"]
 
@@ -100,26 +130,34 @@ def _probabilities(frame: pd.DataFrame, classes: Sequence[str]) -> Array:
 def _labels(frame: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
     """Index of the class ``(n,)`` from its name or its number; of two classes also from yes and no."""
     words = _texts(frame, "label", keep_case=True)
-    place: dict[str, int] = {}
-    if len(classes) == 2:
-        place |= {word: int(known is _YES) for known in (_NO, _YES) for word in known}
-    place |= {f"{k}{tail}": k for k in range(len(classes)) for tail in ("", ".0")}
-    place |= {name: k for k, name in enumerate(classes)}
+    place = _places(classes)
     distinct = {word: _place_of(word, place, classes) for word in words.unique()}
     return words.map(distinct).to_numpy(dtype=np.int64)
 
 
-def _place_of(word: str, place: Mapping[str, int], classes: Sequence[str]) -> int:
+def _places(classes: Sequence[str]) -> dict[str, int]:
+    """Every word that stands for a class: its name, its number, of two classes also yes and no."""
+    place: dict[str, int] = {}
+    if len(classes) == 2:
+        place |= {word: int(known is _YES) for known in (_NO, _YES) for word in known}
+    place |= {f"{k}{tail}": k for k in range(len(classes)) for tail in ("", ".0")}
+    return place | {name: k for k, name in enumerate(classes)}
+
+
+def _place_of(word: str, place: Mapping[str, int], classes: Sequence[str], what: str = "label") -> int:
     found = place.get(word, place.get(word.lower()))
     if found is None and word.lower() not in _MISSING:
-        raise ReportError(f"label {word!r} is none of {', '.join(classes)}; an unknown label is empty or 'unknown'")
+        unknown = "an unknown label is empty or 'unknown'" if what == "label" else "expected a name, or 0 and 1"
+        raise ReportError(f"{what} {word!r} is none of {', '.join(classes)}; {unknown}")
     return -1 if found is None else found
 
 
-def _findings(frame: pd.DataFrame, classes: Sequence[str]) -> Array:
-    labels = _of_each(frame, "label/", classes)
+def _findings(frame: pd.DataFrame, classes: Sequence[str], part: str = "label/") -> Array:
+    labels = _of_each(frame, part, classes)
     if not np.isin(labels[~np.isnan(labels)], (0, 1)).all():
-        raise ReportError("columns label/<class> hold 0 for no, 1 for yes and nothing for unknown; found other numbers")
+        raise ReportError(
+            f"columns {part}<class> hold 0 for no, 1 for yes and nothing for unknown; found other numbers"
+        )
     return labels
 
 
@@ -145,13 +183,30 @@ def _calls(shares: Array, classes: Sequence[str], multilabel: bool, limits: Mapp
     return names[above[:, 1].astype(int)].tolist()
 
 
-def _given_calls(frame: pd.DataFrame, classes: Sequence[str], multilabel: bool) -> list[str]:
-    calls = frame["call"].fillna("").astype(str)
-    parts = {part for call in calls.unique() for part in (call.split(";") if multilabel else [call])}
+def _given_calls(frame: pd.DataFrame, classes: Sequence[str], multilabel: bool) -> list[str] | None:
+    """What the table called each case: a class, or findings joined by ``;``; None where it does not say."""
+    if multilabel and f"call/{classes[0]}" in frame:
+        called = np.nan_to_num(_findings(frame, classes, "call/")) > 0.5
+        return [";".join(np.asarray(classes, dtype=object)[row]) for row in called]
+    if "call" not in frame:
+        return None
+    calls = _texts(frame, "call", keep_case=True)
+    if not multilabel:
+        place, names = _places(classes), [*classes, ""]
+        return calls.map({word: names[_place_of(word, place, classes, "call")] for word in calls.unique()}).tolist()
+    parts = {part for call in calls.unique() for part in call.split(";")}
     strange = sorted(parts - set(classes) - {""})
     if strange:
-        raise ReportError(f"call {strange[0]!r} is none of {', '.join(classes)}")
+        raise ReportError(f"call {strange[0]!r} is none of {', '.join(classes)}; expected names with ; between them")
     return calls.tolist()
+
+
+def _refuse_gaps(calls: Sequence[str]) -> None:
+    if "" in calls:
+        raise ReportError(
+            f"row {list(calls).index('') + 1} holds no call and others do: call every case, or leave the column out "
+            "and give --threshold"
+        )
 
 
 def _logits(frame: pd.DataFrame, classes: Sequence[str]) -> Array | None:

@@ -46,12 +46,14 @@ class Table:
         frame: Its rows; numbers stay numbers, the page rounds them.
         caption: One sentence; "" for none.
         shown: Rows on the page; the file has them all.
+        folded: Whether it is opened by whoever wants it: long, and of use to few.
     """
 
     name: str
     frame: pd.DataFrame
     caption: str = ""
     shown: int = 30
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,13 @@ class Checklist:
         name: ``claim_2024``; the file behind it is ``tables/<name>.csv``.
         title: As its authors call it, with the source.
         items: Its points in order.
+        folded: Whether its points are opened by whoever wants them.
     """
 
     name: str
     title: str
     items: Sequence[Item]
+    folded: bool = False
 
 
 Block = Text | Facts | Headline | Table | Picture | Checklist
@@ -128,6 +132,8 @@ class Page:
         sections: In the order of reading.
         made: What stands at the foot: program and version, model digest, data digest, the day.
         warnings: What a reader must know before anything else; on top of the page.
+        split: Which cases are judged: ``test``, ``val``, or ``table`` where they belong to no run.
+        patients: How many are behind them; None where nobody told which cases belong to one patient.
     """
 
     title: str
@@ -135,6 +141,8 @@ class Page:
     sections: Sequence[Section]
     made: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    split: str = "test"
+    patients: int | None = None
 
     def blocks(self) -> Iterator[Block]:
         """Every block in the order of reading."""

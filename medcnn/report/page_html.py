@@ -21,6 +21,8 @@ from medcnn.report.page import Block, Page, Picture
 from medcnn.report.page_files import SHARPNESS, check_names, check_page_name, csv_of, pictures_of, put, tables_of
 from medcnn.report.page_tables import Grid, grid
 
+#: What every page says on top, whatever it found.
+CAUTION = "Research software, no medical device: no result on this page should decide about a patient."
 #: A picture's table is shown on the page, folded, where it is at most this long.
 FOLDED_ROWS = 16
 
@@ -102,7 +104,7 @@ def _template() -> Template:
         "alone": _alone,
         "interval": wording.interval,
     }
-    environment.globals["NOT_PROVIDED"] = wording.NOT_PROVIDED
+    environment.globals |= {"NOT_PROVIDED": wording.NOT_PROVIDED, "CAUTION": CAUTION}
     return environment.from_string(files("medcnn.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
 
 

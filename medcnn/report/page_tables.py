@@ -1,5 +1,6 @@
 """A table as the page shows it: its first rows in words, and a note for every figure that wants one."""
 
+import re
 import string
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from medcnn.report import wording
 from medcnn.report.page_files import with_index
 
 LONG, SENTENCE = 18, 60  # characters
+_NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
 
 
 class Cell(NamedTuple):
@@ -66,10 +68,11 @@ class Grid(NamedTuple):
 def grid(frame: pd.DataFrame, shown: int) -> Grid:
     """The first ``shown`` rows of a table; no other row is looked at.
 
-    Reasons that estimates give become notes: each once, under a letter.
+    Reasons that estimates give become notes, each once, under a letter; those that differ in their numbers alone share
+    one, which tells the numbers as a range.
     """
     top = with_index(frame.head(max(shown, 0)))
-    reasons: dict[str, str] = {}
+    reasons: dict[str, list[str]] = {}
     columns, cells = [], []
     for place, name in enumerate(top.columns):
         values = top.iloc[:, place].tolist()
@@ -80,16 +83,32 @@ def grid(frame: pd.DataFrame, shown: int) -> Grid:
         columns.append(Column(wording.text(name), figures, longest > LONG, longest > SENTENCE))
         cells.append(told)
     rows = [list(row) for row in zip(*cells, strict=True)]
-    notes = {letter: wording.text(reason) for reason, letter in reasons.items()}
+    notes = {_letter(place): wording.text(_together(alike)) for place, alike in enumerate(reasons.values())}
     named = bool(columns) and not columns[0].figures
     return Grid(columns, rows, len(frame), notes, named)
 
 
-def _cell(value: object, style: Callable[[float], str], reasons: dict[str, str]) -> Cell:
+def _cell(value: object, style: Callable[[float], str], reasons: dict[str, list[str]]) -> Cell:
     if not isinstance(value, Estimate):
         return Cell(wording.cell(value, style), wording.is_known(value))
-    mark = reasons.setdefault(value.reason, _letter(len(reasons))) if value.reason else ""
+    mark = ""
+    if value.reason:
+        kind = _NUMBER.sub("#", value.reason)
+        reasons.setdefault(kind, []).append(value.reason)
+        mark = _letter(list(reasons).index(kind))
     return Cell(wording.share(value.value), wording.is_known(value), wording.interval(value), mark)
+
+
+def _together(reasons: list[str]) -> str:
+    """Sentences that differ in their numbers alone as one: ``7 to 12 cases, and fewer than 20 are not judged``."""
+    columns = zip(*(_NUMBER.findall(reason) for reason in reasons), strict=True)
+    ranges = iter([_range(list(column)) for column in columns])
+    return _NUMBER.sub(lambda _: next(ranges), reasons[0])
+
+
+def _range(numbers: list[str]) -> str:
+    ordered = sorted(set(numbers), key=lambda number: float(number.replace(",", "")))
+    return ordered[0] if len(ordered) == 1 else f"{ordered[0]} to {ordered[-1]}"
 
 
 def _letter(number: int) -> str:

@@ -7,7 +7,14 @@ from medcnn.metrics.estimate import Estimate
 from medcnn.report.data_section import data_section
 from medcnn.report.examination_section import examination_section
 from medcnn.report.facts import RunFacts
-from medcnn.report.identity_section import identity_section, made_of, preprocessing_section, purpose_section
+from medcnn.report.identity_section import (
+    identity_section,
+    made_of,
+    preprocessing_section,
+    purpose_section,
+    run_below,
+    title_of,
+)
 from medcnn.report.overlap_sections import (
     failures_section,
     groups_section,
@@ -17,6 +24,7 @@ from medcnn.report.overlap_sections import (
     volume_section,
 )
 from medcnn.report.page import Facts, Page, Section, Text
+from medcnn.report.raised import for_the_top, raised
 from medcnn.report.segmented_cases import SegmentedCases, cases_from_table
 
 SPLITS = {"val": "validation cases", "test": "test cases"}
@@ -51,15 +59,17 @@ def segmentation_page(table: pd.DataFrame, facts: RunFacts, split: str = "test")
         patients_section(cases),
         groups_section(cases),
         failures_section(cases, folder),
-        examination_section(facts, split),
-        Section("limits", "Limits", [Text(limit) for limit in _limits(cases, facts, split)]),
+        examination_section(facts, split, len(cases.scores.cases), of),
     ]
+    limits = [*_limits(cases, facts, split), *raised(sections)]
     return Page(
-        title=f"{facts.name or 'Segmentations'}: {', '.join(cases.scores.classes)}",
-        subtitle=f"{len(cases.scores.cases):,} {of}, {told}",
-        sections=sections,
+        title=title_of(facts, f"{facts.name or 'Segmentations'}: {', '.join(cases.scores.classes)}"),
+        subtitle=f"{run_below(facts)}{len(cases.scores.cases):,} {of}, {told}",
+        sections=[*sections, Section("limits", "Limits", [Text(limit) for limit in limits])],
         made=made_of(facts),
-        warnings=_warnings(cases, split),
+        warnings=[*_warnings(cases, split), *for_the_top(sections)],
+        split=split,
+        patients=cases.people if cases.patients is not None else None,
     )
 
 
@@ -85,7 +95,8 @@ def _counts(cases: SegmentedCases) -> Facts:
 def _warnings(cases: SegmentedCases, split: str) -> list[str]:
     found = []
     if split == "val":
-        found.append("These cases also chose the model: its figures on new patients are likely to be lower.")
+        found.append("These validation cases also chose the model: figures of these cases tend to flatter, and are no "
+                     "evidence of how it does on new ones.")  # fmt: skip
     if cases.patients is None:
         found.append("Nobody told which cases belong to one patient: intervals take each case as a patient of its own.")
     if cases.people < FEW:
@@ -99,8 +110,9 @@ def _warnings(cases: SegmentedCases, split: str) -> list[str]:
 
 def _limits(cases: SegmentedCases, facts: RunFacts, split: str) -> list[str]:
     told = [f"What was measured are {SPLITS.get(split, split)} of the same source as the training cases."]
-    if not facts.about.get("external_test"):
-        told.append("No test on data of another source was told.")
+    external = facts.about.get("external_test")
+    told.append(f"Test on another source, in the words of its makers: {external}" if external else
+                "No test on data of another source was told.")  # fmt: skip
     told.append("One training with one seed: how far another would differ is not known.")
     if not facts.about.get("reader_agreement"):
         told.append("How far two readers agree on these structures was not told; Dice cannot be read without it.")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from medcnn.metrics.conformal import Selective, conformal_figures, fit_conformal, selective_accuracy
 from medcnn.metrics.decision_curve import DecisionCurve, decision_curve
 from medcnn.metrics.estimate import Estimate
+from medcnn.metrics.rates import share
 from medcnn.report.evidence import Evidence, bounded_draws, estimate_table
 from medcnn.report.evidence_figures import decision_curve_figure, selective_figure
 from medcnn.report.outcome import Array, Finding, Outcome, called_wrongly
@@ -16,7 +17,7 @@ from medcnn.report.page import Block, Picture, Section, Table, Text
 
 ALPHAS = (0.1, 0.05)
 #: Of several findings: the table would be too wide to read.
-FEW_FIGURES = ("coverage", "abstained", "accuracy_when_sure")
+FEW_FIGURES = ("coverage", "abstained", "accuracy_when_sure", "no_answer", "several")
 
 
 def decision_curve_section(evidence: Evidence) -> Section:
@@ -65,10 +66,12 @@ def _curve_table(curve: DecisionCurve) -> pd.DataFrame:
 def _conformal(evidence: Evidence, val: Outcome) -> list[Block]:
     several = evidence.test.multilabel
     figures: dict[tuple[str, str], Estimate] = {}
+    broken: list[Block] = []
     for name, (calibrating, judged) in _questions(evidence, val).items():
         for alpha in ALPHAS:
             found = _judged(calibrating, judged, alpha)
             kept = found if not several else {key: found[key] for key in FEW_FIGURES if key in found}
+            broken += _broken(found, alpha, name, evidence)
             figures |= {(name, f"{1 - alpha:.0%}: {_named(key, evidence)}"): e for key, e in kept.items()}
     words = (
         "Each case gets the set of answers that cannot be ruled out. The sets are calibrated on validation cases, "
@@ -77,7 +80,19 @@ def _conformal(evidence: Evidence, val: Outcome) -> list[Block]:
     )
     if not figures:
         return [Text(words), Text("There are not enough labeled cases for it.")]
-    return [Text(words), Table("conformal", estimate_table(figures, several), "By the coverage that was promised.", 60)]
+    table = Table("conformal", estimate_table(figures, several), "By the coverage that was promised.", 60)
+    return [Text(words), *broken, table]
+
+
+def _broken(found: Mapping[str, Estimate], alpha: float, name: str, evidence: Evidence) -> list[Block]:
+    """A sentence where an interval of the coverage lies below what was promised, of all cases or of a class."""
+    low = {key: e for key, e in found.items() if key.split("/")[0] == "coverage" and e.high < 1 - alpha}
+    if not low:
+        return []
+    told = "; ".join(f"{_named(key, evidence)} {e}" for key, e in low.items())
+    of = f" for {name}" if name else ""
+    return [Text(f"The promise of {1 - alpha:.0%}{of} was not kept on the {evidence.of}: {told}. They are of another "
+                 "kind than the validation cases, or the validation cases were too few.", "warning")]  # fmt: skip
 
 
 _Question = tuple[Array, NDArray[np.int64], Sequence[int] | None]
@@ -104,13 +119,17 @@ def _of_finding(finding: Finding) -> _Question:
 def _judged(calibrating: _Question, judged: _Question, alpha: float) -> dict[str, Estimate]:
     if not len(calibrating[1]) or not len(judged[1]):
         return {}
-    fitted = fit_conformal(calibrating[0], calibrating[1], alpha)
-    return conformal_figures(fitted.sets(judged[0]), judged[1], judged[2])
+    sets = fit_conformal(calibrating[0], calibrating[1], alpha).sets(judged[0])
+    sizes = sets.sum(axis=1)[judged[1] >= 0]
+    owners = None if judged[2] is None else np.asarray(judged[2])[judged[1] >= 0].tolist()
+    left = {"no_answer": share(sizes == 0, owners), "several": share(sizes > 1, owners)}
+    return conformal_figures(sets, judged[1], judged[2]) | left
 
 
 def _named(key: str, evidence: Evidence) -> str:
     plain = {"coverage": "coverage", "abstained": "left to people", "accuracy_when_sure": "right when sure",
-             "size": "answers in a set"}  # fmt: skip
+             "size": "answers in a set, on average", "no_answer": "sets without an answer",
+             "several": "sets of two answers or more"}  # fmt: skip
     part, _, place = key.partition("/")
     if not place:
         return plain.get(part, part)
@@ -142,10 +161,12 @@ def confidence(outcome: Outcome) -> Array:
     """
     if not outcome.binary:
         return outcome.probabilities.max(axis=1) if len(outcome.cases) else np.zeros(0)
-    share = outcome.probabilities[:, 1]
+    given = outcome.probabilities[:, 1]
     limit = outcome.thresholds.get(outcome.classes[1], 0.5)
-    above = (share - limit) / max(1 - limit, 1e-12)
-    return np.where(outcome.called[:, 1], above, (limit - share) / max(limit, 1e-12))
+    if not np.isfinite(limit):  # called by somebody else: how sure he was nobody told
+        return np.where(outcome.called[:, 1], given, 1 - given)
+    above = (given - limit) / max(1 - limit, 1e-12)
+    return np.where(outcome.called[:, 1], above, (limit - given) / max(limit, 1e-12))
 
 
 def _selective_table(curve: Selective) -> pd.DataFrame:

@@ -26,9 +26,10 @@ def report_note(page: Page, run_id: str) -> str:
     """What the page of a run says first, as Markdown: its first figures, its warnings, and how to open it."""
     figures = [block.figures for block in page.blocks() if isinstance(block, Headline)]
     told = [f"**{name} {estimate}**" for part in figures[:1] for name, estimate in part.items()]
+    place, split = ("report", "") if page.split == "test" else (f"report_{page.split}", f" --split {page.split}")
     return "\n\n".join([
         ", ".join(told), page.subtitle, *_listed(page.warnings),
-        f"The page: Artifacts, folder report, report.html. Made anew by `medcnn report runs:/{run_id}`.",
+        f"The page: Artifacts, folder {place}, report.html. Made anew by `medcnn report runs:/{run_id}{split}`.",
     ])  # fmt: skip
 
 

@@ -70,16 +70,26 @@ def fetch_run(uri: str, tracking_uri: str | None = None) -> RunFacts:
 
 
 def log_report(
-    run_id: str, folder: Path, headline: Mapping[str, Estimate], note: str, tracking_uri: str | None = None
+    run_id: str,
+    folder: Path,
+    headline: Mapping[str, Estimate],
+    note: str,
+    tracking_uri: str | None = None,
+    name: str = REPORT,
 ) -> None:
     """Put a report into its run: its files in place of a former one's, its first figures as metrics, a description.
 
+    A report of other cases than those of the test goes under a name of its own, and leaves what the report of the test
+    said: its files, its metrics and, where there is one, the description.
+
     Args:
         run_id: Of the run that was judged.
-        folder: What is to lie under ``report/``.
-        headline: Name to figure: ``report/<name>``, and ``report_interval/<name>_low`` and ``_high`` where it has one.
+        folder: What is to lie under ``name``.
+        headline: Name to figure: ``report/<name>``, and ``report_interval/<name>_low`` and ``_high`` where it has one;
+            under another ``name`` that in place of ``report``.
         note: Markdown; what looks like a place or a person is taken out, line by line.
         tracking_uri: The store; as for ``open_store``.
+        name: ``report``, or ``report_val`` for one of validation cases.
 
     Raises:
         TrackingError: If the store has no such run or refuses the files.
@@ -88,11 +98,13 @@ def log_report(
     try:
         run = client.get_run(run_id)
         repository = _repository(client, run)
-        if any(entry.path == REPORT for entry in repository.list_artifacts()):
-            repository.delete_artifacts(REPORT)
-        client.log_artifacts(run_id, str(folder), REPORT)
-        client.log_batch(run_id, metrics=_metrics(headline))
-        client.set_tag(run_id, NOTE, "\n".join(scrubbed_lines([line or " " for line in note.splitlines()])))
+        there = {entry.path for entry in repository.list_artifacts()}
+        if name in there:
+            repository.delete_artifacts(name)
+        client.log_artifacts(run_id, str(folder), name)
+        client.log_batch(run_id, metrics=_metrics(headline, name))
+        if name == REPORT or REPORT not in there:
+            client.set_tag(run_id, NOTE, "\n".join(scrubbed_lines([line or " " for line in note.splitlines()])))
     except (MlflowException, OSError) as error:
         raise TrackingError(f"the report of run {run_id} was not logged: {_first_line(error)}") from error
 
@@ -196,17 +208,17 @@ def _model_of(run_id: str, tracking_uri: str | None) -> dict[str, Any]:
     return paths | {name: described[name] for name in kept if name in described}
 
 
-def _metrics(headline: Mapping[str, Estimate]) -> list[Metric]:
+def _metrics(headline: Mapping[str, Estimate], report: str = REPORT) -> list[Metric]:
     """At step 0, where MLflow lays runs beside each other as bars; ends of intervals have a section of their own."""
     now = int(datetime.now(UTC).timestamp() * 1000)
     found = []
     for name, estimate in headline.items():
         # As the other metrics are written: report/calibration_error beside test/brier.
         key = re.sub(r"[^0-9a-z/.-]+", "_", name.lower())
-        found.append(Metric(f"{REPORT}/{key}", float(estimate.value), now, 0))
+        found.append(Metric(f"{report}/{key}", float(estimate.value), now, 0))
         if not math.isnan(estimate.low + estimate.high):
             for end, value in (("low", estimate.low), ("high", estimate.high)):
-                found.append(Metric(f"{REPORT}_interval/{key}_{end}", float(value), now, 0))
+                found.append(Metric(f"{report}_interval/{key}_{end}", float(value), now, 0))
     return found
 
 

@@ -49,7 +49,7 @@ def test_a_strangers_table_becomes_a_page_that_names_nobody(table: Path, capsys:
 def test_two_tables_are_paired_by_case_whatever_their_order(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pd.read_csv(table).sample(frac=1, random_state=1).to_csv("shuffled.csv", index=False)
     assert main(["report", "mine.csv", "--compare", "shuffled.csv", "--out", "both"]) == 0
-    assert "0.000" in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("auroc_diff"))
+    assert "0.000" in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("AUROC diff"))
 
 
 def test_pseudonyms_of_medcnn_stay_and_other_names_become_the_same_number_in_every_table() -> None:

@@ -45,7 +45,7 @@ def test_the_paired_test_is_that_of_the_shared_cases_in_whatever_order_they_come
     assert row["difference"] == expected.difference
     assert row["p"] == pytest.approx(expected.p)
     assert page.subtitle.startswith("150 cases")
-    assert "The runs share 150 cases; the others are not compared." in page.warnings
+    assert "The two share 150 cases; the others are not compared." in page.warnings
 
 
 def test_both_curves_stand_in_one_picture_and_settings_that_differ_in_one_table() -> None:

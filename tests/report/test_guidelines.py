@@ -2,7 +2,9 @@
 
 import json
 import math
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -13,7 +15,7 @@ from medcnn.report.facts import RunFacts
 from medcnn.report.guidelines import GUIDELINES, checklist, checklist_table, guideline, guidelines_section
 from medcnn.report.known import ANSWERS, known_answers
 from medcnn.report.model_card import model_card
-from medcnn.report.page import Headline, Page, Section, Text
+from medcnn.report.page import Checklist, Headline, Page, Section, Table, Text
 
 TRIPOD = (
     "1 2 3a 3b 3c 4 5a 5b 6a 6b 6c 7 8a 8b 8c 9a 9b 9c 10 11 12a 12b 12c 12d 12e 12f 12g 13 14 15 16 17 "
@@ -23,8 +25,9 @@ TRIPOD = (
 
 def page(**sections: str) -> Page:
     headline = Section("headline", "Headline", [Headline({"AUC": Estimate(0.912, 0.874, 0.941, n=522)})])
-    others = [Section(name, title, [Text("...")]) for name, title in sections.items()]
-    return Page("Chest", "522 test cases of 309 patients", [headline, *others])
+    figures = pd.DataFrame({"figure": ["sensitivity"], "value": [Estimate(0.9)]})
+    others = [Section(name, title, [Table(name.replace("-", "_"), figures)]) for name, title in sections.items()]
+    return Page("Chest", "522 test cases of 309 patients", [headline, *others], patients=309)
 
 
 def facts(**given: object) -> RunFacts:
@@ -59,11 +62,11 @@ def test_every_word_a_person_may_give_is_asked_for_or_belongs_to_the_card() -> N
 def test_of_nothing_known_nothing_is_claimed() -> None:
     empty = Page("Scores of a table", "10 cases", [])
     answers = known_answers(RunFacts(), empty)
-    assert set(answers) == {"uncertainty"}
+    assert not answers
     for one in guidelines_section(RunFacts(), empty).blocks[1:]:
-        answered = [item.number for item in one.items if item.answer]  # type: ignore[union-attr]
-        assert len(answered) <= 1
-        assert (checklist_table(one)["answer"] == "not provided").sum() == len(one.items) - len(answered)  # type: ignore
+        assert isinstance(one, Checklist)
+        assert one.folded
+        assert (checklist_table(one)["answer"] == "not provided").all()
 
 
 def test_counts_and_digests_are_those_of_the_run() -> None:
@@ -75,6 +78,48 @@ def test_counts_and_digests_are_those_of_the_run() -> None:
     assert told["headline"] == "AUC 0.912 (0.874 to 0.941)"
     assert told["operating_point"] == 'See the section "Operating point".'
     assert "subgroups" not in told, "there is no such section to point to"
+
+
+def test_a_section_answers_only_where_it_holds_a_figure_that_is_known() -> None:
+    unknown = pd.DataFrame({"figure": ["sensitivity"], "value": [Estimate(math.nan, reason="no threshold")]})
+    sections = [
+        Section("operating-point", "Operating point", [Table("operating_point", unknown)]),
+        Section("failures", "Failures", [Text("Errors are not known: there is no call to judge.")]),
+        Section("examination", "Examination", [Table("shortcuts", pd.DataFrame({"name": ["border"]}))]),
+    ]
+    told = known_answers(facts(), replace(page(), sections=sections))
+    assert not {"operating_point", "failures", "robustness", "explanation", "uncertainty"} & set(told)
+    looked = Section("examination", "Examination", [Table("robustness_strengths", pd.DataFrame({"change": ["blur"]}))])
+    assert known_answers(facts(), replace(page(), sections=[looked]))["robustness"] == 'See the section "Examination".'
+
+
+def test_intervals_are_said_to_take_patients_together_only_where_patients_were_told() -> None:
+    assert known_answers(facts(), page())["uncertainty"].endswith("all cases of a patient are taken together.")
+    assert "was not told" in known_answers(facts(), replace(page(), patients=None))["uncertainty"]
+
+
+def test_a_page_of_validation_cases_claims_no_test_on_others() -> None:
+    assert known_answers(facts(), page())["internal_test"].startswith("Yes: 522 cases of 309 patients")
+    told = known_answers(facts(), replace(page(), split="val"))["internal_test"]
+    assert told == (
+        "No: the validation cases that chose the model are judged; 522 test cases are kept apart and are not judged on "
+        "this page."
+    )
+
+
+def test_what_a_model_is_for_does_not_answer_what_it_means_for_practice() -> None:
+    items = {item.number: item.answer for item in checklist("claim_2024", {"intended_use": "Triage."}).items}
+    assert (items["3"], items["41"]) == ("Triage.", "")
+
+
+def test_checklists_are_open_where_a_person_said_something() -> None:
+    lists = guidelines_section(facts(about={"intended_use": "Triage."}), page()).blocks[1:]
+    assert not any(one.folded for one in lists if isinstance(one, Checklist))
+
+
+def test_the_card_counts_what_was_taken_out_of_a_split_among_the_excluded() -> None:
+    left_out = RunFacts(data={"excluded": {"truncated": 4}, "dropped": {"train": 2}})
+    assert model_card(left_out, page())["training_data"]["excluded"] == {"truncated": 4, "taken out of train": 2}
 
 
 def test_a_run_without_test_cases_does_not_claim_a_test() -> None:

@@ -14,7 +14,7 @@ from medcnn.report.facts import RunFacts
 from medcnn.report.outcome import Outcome
 from medcnn.report.page import Page
 
-FACTS = RunFacts()
+FACTS = RunFacts(run_id="r1")
 
 
 def page_of(outcome: Outcome) -> Page:

@@ -95,5 +95,5 @@ def test_a_grid_shows_the_first_rows_with_figures_at_the_right_and_each_reason_o
 
 
 def test_more_reasons_than_letters_have_two_letters() -> None:
-    frame = pd.DataFrame({"a": [Estimate(math.nan, reason=f"reason {k}") for k in range(28)]})
+    frame = pd.DataFrame({"a": [Estimate(math.nan, reason="x" * (k + 1)) for k in range(28)]})
     assert list(grid(frame, 28).notes)[24:] == ["y", "z", "aa", "ab"]

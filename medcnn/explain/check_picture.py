@@ -1,6 +1,7 @@
 """The check by random weights as one picture: the curve, and under each step the map that it left."""
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,9 +14,14 @@ from medcnn.explain.randomization import ALIKE, Step
 Picture = NDArray[np.uint8]
 INK, FAINT, BLUE, ORANGE = "#222222", "#B8B8B8", "#0072B2", "#D55E00"
 SMALL, TITLE = 9, 12.5
+#: Inches of a line of small text, and how many of its letters stand in an inch.
+LINE, LETTERS = 0.16, 14
+NOTHING = "no positive\nevidence\nin this draw"
 
 
-def check_figure(steps: Sequence[Step], tiles: Sequence[Picture], title: str, sentence: str) -> Figure:
+def check_figure(
+    steps: Sequence[Step], tiles: Sequence[Picture], title: str, sentence: str, empty: Collection[int] = ()
+) -> Figure:
     """The similarity over the steps with its spread over draws, and the maps of the first draw.
 
     Args:
@@ -23,24 +29,31 @@ def check_figure(steps: Sequence[Step], tiles: Sequence[Picture], title: str, se
         tiles: The image under the map of each step, uint8 ``(rows, columns, 3)``.
         title: What was explained; names no patient.
         sentence: The verdict.
+        empty: Numbers of the tiles whose map is zero everywhere; it is written on them.
     """
     count = len(steps)
     wide = max(6.5, 1.35 * count)
     tile = (wide - 0.8) / count * tiles[0].shape[0] / tiles[0].shape[1]
-    high = tile + 4.3
+    note = [sentence, "Maps of the first draw, each scaled by itself. Blocks are made random from the logits down."]
+    # Broken here: matplotlib would run a long line out of the figure.
+    lines = [line for part in note for line in textwrap.wrap(part, int(LETTERS * (wide - 0.3)))]
+    foot = 0.2 + LINE * len(lines)
+    high = tile + 3.7 + foot
     figure = Figure(figsize=(wide, high), facecolor="white", dpi=110)
     FigureCanvasAgg(figure)
     left, across = 0.65 / wide, 1 - 0.8 / wide
-    _curve(figure.add_axes((left, (tile + 1.4) / high, across, 2.4 / high)), steps)
+    _curve(figure.add_axes((left, (tile + foot + 0.8) / high, across, 2.4 / high)), steps)
     for number, one in enumerate(tiles):
         axes = figure.add_axes(
-            (left + (number + 0.03) * across / count, 0.6 / high, across / count * 0.94, tile / high)
+            (left + (number + 0.03) * across / count, foot / high, across / count * 0.94, tile / high)
         )
         axes.imshow(one, interpolation="nearest")
         axes.set_axis_off()
+        if number in empty:
+            axes.text(0.5, 0.04, NOTHING, transform=axes.transAxes, fontsize=SMALL - 2, color="white", ha="center",
+                      bbox={"facecolor": INK, "alpha": 0.6, "linewidth": 0, "pad": 1.5})  # fmt: skip
     figure.text(0.012, 1 - 0.1 / high, title, fontsize=TITLE, color=INK, va="top", weight="bold")
-    note = f"{sentence}\nMaps of the first draw, each scaled by itself. Blocks are made random from the logits down."
-    figure.text(0.012, 0.08 / high, note, fontsize=SMALL, color="#555555", va="bottom", wrap=True)
+    figure.text(0.012, 0.08 / high, "\n".join(lines), fontsize=SMALL, color="#555555", va="bottom")
     return figure
 
 

@@ -4,6 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from scipy.special import expit, logit
+
 from medcnn.explain.influence import Figure, beyond
 from medcnn.metrics.by_patient import Owners, quantile
 from medcnn.metrics.estimate import NAN
@@ -23,6 +26,9 @@ class Shortcut:
         flagged: Whether ``p_adjusted`` is below the level.
         sentence: For the reader of a report.
         margin: The effect below which nothing is flagged.
+        what: What ``effect`` counts, and in what unit.
+        limit: The margin in the words of ``sentence``.
+        of_margin: The effect as a share of its margin: above 1 it lies beyond.
     """
 
     name: str
@@ -34,15 +40,48 @@ class Shortcut:
     flagged: bool
     sentence: str
     margin: float
+    what: str = ""
+    limit: str = ""
+    of_margin: float = NAN
 
 
-def look(name: str, figure: Figure, margin: float, of: Owners, sentence: str, base: float = 0.0) -> Shortcut:
-    """A figure with its interval and its test against a margin about 0; shown with ``base`` added."""
+@dataclass(frozen=True)
+class Scale:
+    """What an effect counts and from where it is flagged.
+
+    Attributes:
+        what: In words, with the unit.
+        margin: About ``base``, below which nothing is flagged.
+        limit: The margin in words.
+        base: The effect where there is none.
+        share: Whether the effect is a share: its interval then stays within 0 and 1 by the logit scale.
+    """
+
+    what: str
+    margin: float
+    limit: str
+    base: float = 0.0
+    share: bool = False
+
+
+def look(name: str, figure: Figure, scale: Scale, of: Owners, sentence: str) -> Shortcut:
+    """A figure about 0 with its interval and its test against the margin; shown with the base of the scale added."""
     error, freedom = figure.error(of)
     reach = quantile(0.95, freedom) * error if math.isfinite(error) else NAN
-    effect = figure.value + base
-    p = beyond(figure, margin, of)
-    return Shortcut(name, effect, effect - reach, effect + reach, p, NAN, False, sentence, margin)
+    effect = figure.value + scale.base
+    low, high = _share_ends(effect, reach) if scale.share else (effect - reach, effect + reach)
+    return Shortcut(
+        name, effect, low, high, beyond(figure, scale.margin, of), NAN, False, sentence, scale.margin,
+        scale.what, scale.limit, abs(figure.value) / scale.margin,
+    )  # fmt: skip
+
+
+def _share_ends(share: float, reach: float) -> tuple[float, float]:
+    """An interval on the logit scale; none where all pairs are alike, whose spread cannot be told."""
+    if not 0 < share < 1:
+        return NAN, NAN
+    ends = logit(share) + np.array([-1, 1]) * reach / (share * (1 - share))
+    return float(expit(ends[0])), float(expit(ends[1]))
 
 
 def judged(looks: Sequence[Shortcut], alpha: float = 0.05) -> list[Shortcut]:
@@ -52,9 +91,30 @@ def judged(looks: Sequence[Shortcut], alpha: float = 0.05) -> list[Shortcut]:
     for rank, (p, place) in enumerate(told):
         greatest = max(greatest, min(1.0, (len(told) - rank) * p))
         one, flagged = looks[place], greatest < alpha
-        verdict = " This looks like a shortcut." if flagged else ""
-        out[place] = replace(one, p_adjusted=greatest, flagged=flagged, sentence=one.sentence + verdict)
+        out[place] = replace(one, p_adjusted=greatest, flagged=flagged, sentence=one.sentence + _beside(one, flagged))
     return out
+
+
+def _beside(one: Shortcut, flagged: bool) -> str:
+    """What the margin makes of an effect."""
+    if flagged:
+        return f" This looks like a shortcut: it lies beyond the margin of {one.limit} by more than chance."
+    if one.of_margin <= 1:
+        return f" That is within the margin of {one.limit}."
+    return f" That is beyond the margin of {one.limit}, but not by more than chance."
+
+
+def in_short(looks: Sequence[Shortcut], named: int = 3) -> str:
+    """``none flagged of 14 looks; most: border, at 63% of its margin``: for one line."""
+    flagged = sorted((one for one in looks if one.flagged), key=lambda one: -one.of_margin)
+    if flagged:
+        more = f" and {len(flagged) - named} more" if len(flagged) > named else ""
+        return f"{len(flagged)} of {len(looks)} looks flagged: {', '.join(one.name for one in flagged[:named])}{more}"
+    told = [one for one in looks if math.isfinite(one.of_margin)]
+    if not told:
+        return f"none of {len(looks)} looks could be told"
+    most = max(told, key=lambda one: one.of_margin)
+    return f"none flagged of {len(looks)} looks; most: {most.name}, at {most.of_margin:.0%} of its margin"
 
 
 def verdict(looks: Sequence[Shortcut]) -> str:

@@ -256,15 +256,18 @@ def _spread(values: Array) -> float:
 
 def _sentence(steps: Sequence[Step], falls: bool, rises: bool, rise: float) -> str:
     draws, cases = steps[-1].spearmans.shape
+    few = f"{cases} {'case' if cases == 1 else 'cases'}, {draws} {'draw' if draws == 1 else 'draws'}"
     head = (
         f"with all weights random the map keeps a rank correlation of {steps[-1].spearman:.2f} with the first "
-        f"(SSIM {steps[-1].ssim:.2f}; {cases} {'case' if cases == 1 else 'cases'}, {draws} draws)"
+        f"(SSIM {steps[-1].ssim:.2f}; {few})"
     )
     told = "it depends on what was learned" if falls else "it shows the image more than what was learned"
     if rises:
         path = f"does not fall at every step: the greatest rise is {rise:.2f}, more than chance"
     elif rise > RISE:
-        path = f"rises by up to {rise:.2f}, which so few draws and cases cannot tell from chance"
+        path = f"comes back by {rise:.2f} on the way, which may be chance in {few}"
     else:
         path = f"never rises by more than chance ({rise:.2f} at most)"
-    return f"{head}: {told}; the similarity {path}"
+    maps, empty = (len(steps) - 1) * draws * cases, sum(step.empty for step in steps[1:])
+    none = f"; {empty} of {maps} maps were empty, which counts as no likeness" if empty else ""
+    return f"{head}: {told}; the similarity {path}{none}"

@@ -7,13 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medcnn.explain.influence import Figure, auroc_of
-from medcnn.explain.looks import Shortcut, look
+from medcnn.explain.looks import Scale, Shortcut, look
 from medcnn.metrics.by_patient import Owners
 from medcnn.metrics.estimate import NAN
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 MARGIN = 0.05  # of the AUC away from 0.5, below which nothing is flagged
+PAIRS = Scale(
+    "share of pairs of equal truth in which the case with this value scores higher; 0.5 is none",
+    MARGIN, f"{0.5 - MARGIN:.0%} to {0.5 + MARGIN:.0%}", base=0.5, share=True,
+)  # fmt: skip
 FEWEST = 10  # cases on each side of a comparison
 MOST_VALUES = 20  # of one column: more are no groups but names
 FOLDS = 5
@@ -48,7 +52,11 @@ def column_looks(
         names = sorted(counts)
         # Of two values, one says all.
         named = names[1:] if len(names) == 2 else names
-        looks += [_value_look(scores, positive, column, name, values, of, told) for name in named]
+        looks += [
+            # What is told of the column as a whole stands once.
+            _value_look(scores, positive, column, name, values, of, told if name == named[0] else "")
+            for name in named
+        ]
     return looks
 
 
@@ -99,7 +107,7 @@ def _value_look(
             f"Of two cases of equal truth, the one with {about} scores {way} in {share:.0%} of the pairs "
             f"(50% where the score does not follow {column}).{told}"
         )
-    return look(about, figure - 0.5, MARGIN, of, sentence, base=0.5)
+    return look(about, figure - 0.5, PAIRS, of, sentence)
 
 
 def _within_truth(scores: Array, positive: Mask, has: Mask, known: Mask) -> Figure:

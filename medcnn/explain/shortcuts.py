@@ -11,7 +11,7 @@ from scipy.special import logit
 from torch import Tensor
 
 from medcnn.explain.influence import Figure, auroc_of, mean_of, spread_of
-from medcnn.explain.looks import Shortcut, judged, look
+from medcnn.explain.looks import Scale, Shortcut, judged, look
 from medcnn.explain.probes import LETTERS, corners, hidden, in_border, in_corner, marked
 from medcnn.explain.shortcut_columns import column_looks
 from medcnn.metrics.by_patient import Owners, owners
@@ -26,6 +26,17 @@ Answer = Callable[[Tensor], Tensor]
 MARKER_MARGIN = 0.4  # shift by a marker, in standard deviations of the untouched scores
 HIDING_MARGIN = 0.25  # separation of the classes that goes with a hidden corner, in the same unit
 BORDER_MARGIN = 0.75  # of the discrimination (AUC above 0.5) that the border keeps when it is all that is seen
+MARKER = Scale(
+    "shift of the score by the marker, in standard deviations", MARKER_MARGIN, f"{MARKER_MARGIN:g} standard deviations"
+)
+HIDING = Scale(
+    "separation of the classes that goes with the corner, in standard deviations of the score",
+    HIDING_MARGIN, f"{HIDING_MARGIN:g} standard deviations",
+)  # fmt: skip
+BORDER_ALONE = Scale(
+    "share of the discrimination (AUC above 0.5) that the border alone keeps", BORDER_MARGIN, f"{BORDER_MARGIN:.0%}"
+)
+SLIGHT = 0.05  # standard deviations, below which a distance is said not to change
 WEAK = 0.6  # AUC below which there is no discrimination to lose
 
 
@@ -103,7 +114,7 @@ def _marker_looks(scored: Callable[[Tensor], Array], cases: Cases) -> list[Short
             f"A bright {letter} put into the {name} makes a case look {way} like the finding by "
             f"{_words(abs(shift.value), spread.value)} and changes {flipped:.0%} of the calls."
         )
-        looks.append(look(f"marker {letter}: {name}", shift / spread, MARKER_MARGIN, cases.of, sentence))
+        looks.append(look(f"marker {letter}: {name}", shift / spread, MARKER, cases.of, sentence))
     return looks
 
 
@@ -116,11 +127,10 @@ def _hiding_looks(scored: Callable[[Tensor], Array], cases: Cases) -> list[Short
         lost = cases.scores - after
         gap = mean_of(lost, cases.positive) - mean_of(lost, ~cases.positive)
         sentence = (
-            f"With the {name} hidden, cases with and without the finding come nearer to each other by "
-            f"{_words(gap.value, spread.value)}; the AUC goes from {whole.value:.3f} to "
-            f"{auroc_of(after, cases.positive).value:.3f}."
+            f"With the {name} hidden, cases with and without the finding {_nearer(gap.value, spread.value)}; the AUC "
+            f"of these {len(after):,} cases goes from {whole.value:.3f} to {auroc_of(after, cases.positive).value:.3f}."
         )
-        looks.append(look(f"hidden: {name}", gap / spread, HIDING_MARGIN, cases.of, sentence))
+        looks.append(look(f"hidden: {name}", gap / spread, HIDING, cases.of, sentence))
     return looks
 
 
@@ -133,14 +143,20 @@ def _border_look(scored: Callable[[Tensor], Array], cases: Cases) -> Shortcut:
     if not whole.value >= WEAK:
         figure = Figure(NAN, np.full(len(cases.scores), NAN))
         sentence = f"The AUC is {whole.value:.3f}: there is no discrimination that the border could carry."
-        return look("border", figure, BORDER_MARGIN, cases.of, sentence)
+        return look("border", figure, BORDER_ALONE, cases.of, sentence)
     kept = (alone - 0.5) / (whole - 0.5)
     sentence = (
-        f"From the outer {border.double().mean():.0%} of the picture alone the AUC is {alone.value:.3f}, with it "
-        f"hidden {without.value:.3f}, from the whole picture {whole.value:.3f}: the border alone keeps "
-        f"{kept.value:.0%} of the discrimination."
+        f"From the outer {border.double().mean():.0%} of the picture alone the AUC of these {len(cases.scores):,} "
+        f"cases is {alone.value:.3f}, with it hidden {without.value:.3f}, from the whole picture {whole.value:.3f}: "
+        f"the border alone keeps {kept.value:.0%} of the discrimination."
     )
-    return look("border", kept, BORDER_MARGIN, cases.of, sentence)
+    return look("border", kept, BORDER_ALONE, cases.of, sentence)
+
+
+def _nearer(gap: float, spread: float) -> str:
+    if abs(gap) < SLIGHT * spread:
+        return "hardly change their distance"
+    return f"{'come nearer to' if gap > 0 else 'move away from'} each other by {_words(abs(gap), spread)}"
 
 
 def _words(shift: float, spread: float) -> str:

@@ -1,11 +1,11 @@
 """A trained task and its test cases, laid out to be examined: chosen cases as batches, features, room for files."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -22,6 +22,19 @@ MOST_EMBEDDED = 2000
 #: What one part of the examination may take on this machine, by the pace of its first batch.
 SECONDS = 90.0
 FEWEST = 50
+#: Seconds from which it is said how long a part may take.
+LONG = 5.0
+
+
+class Told(NamedTuple):
+    """What a part of an examination found: figures for the run, and a line for whoever waits."""
+
+    figures: Mapping[str, float]
+    sentence: str
+
+
+def _unheard(line: str) -> None:
+    """Where nobody waits."""
 
 
 @dataclass(eq=False)
@@ -33,12 +46,14 @@ class Bench:
         trainer: With the data module.
         task: With its net; in evaluation mode while it is asked.
         found: The evaluation, as ``outcome_of`` or ``scores_of`` read it.
+        tell: Takes a line on what a part looks at and how long that may take.
     """
 
     folder: Path
     trainer: pl.Trainer
     task: Any
     found: Any
+    tell: Callable[[str], object] = _unheard
 
     @cached_property
     def numbers(self) -> Tensor:
@@ -86,7 +101,15 @@ class Bench:
         start = time.perf_counter()
         self.answer(images)
         each = (time.perf_counter() - start) / len(images)
-        return int(np.clip(SECONDS / max(each * passes, 1e-9), min(FEWEST, most), most))
+        affordable = int(np.clip(SECONDS / max(each * passes, 1e-9), min(FEWEST, most), most))
+        if (seconds := min(affordable, len(self.numbers)) * each * passes) > LONG:
+            self.tell(f"  {self.share(affordable)}, about {seconds:.0f} s")
+        return affordable
+
+    def share(self, cases: int) -> str:
+        """How many of the test cases are looked at: ``400 of 624 cases``."""
+        whole = len(self.numbers)
+        return f"{cases:,} of {whole:,} cases" if cases < whole else f"all {whole:,} cases"
 
     @cached_property
     def features(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from medcnn.explain.embedding import nearest, project, remoteness
 from medcnn.report.examination_figures import embedding_figure
 from medcnn.report.outcome import UNKNOWN
-from medcnn.tracking.bench import Bench
+from medcnn.tracking.bench import Bench, Told
 from medcnn.tracking.casework import case_names, case_table, groups_of
 from medcnn.tracking.embedding_page import write_embedding_page
 
@@ -19,7 +19,7 @@ NEIGHBORS = 5
 COMPONENTS = 3
 
 
-def write_embedding(bench: Bench) -> dict[str, float]:
+def write_embedding(bench: Bench) -> Told:
     """One row a case of test and training, with its place on a map: ``embedding.csv``, ``.png`` and ``.html``."""
     rows, features = bench.features
     numbers, parts, calls = [bench.numbers[rows]], [features], [bench.found.calls[row] for row in rows]
@@ -39,10 +39,10 @@ def write_embedding(bench: Bench) -> dict[str, float]:
     table.to_csv(bench.folder / "embedding.csv", index=False)
     embedding_figure(table).savefig(bench.folder / "embedding.png")
     write_embedding_page(bench.folder / "embedding.html", table, "Cases as the layer before the last sees them")
-    return {}
+    return Told({}, f"written: {bench.share(len(rows))} of the test and {len(training):,} of training on one map")
 
 
-def write_neighbors(bench: Bench) -> dict[str, float]:
+def write_neighbors(bench: Bench) -> Told:
     """``neighbors.csv``: the nearest training cases of each test case, by the features before the last layer."""
     rows, features = bench.features
     training, known = bench.training
@@ -62,7 +62,9 @@ def write_neighbors(bench: Bench) -> dict[str, float]:
     table.to_csv(bench.folder / "neighbors.csv", index=False)
     known_pairs = (table["label"] != UNKNOWN) & (table["neighbor_label"] != UNKNOWN)
     alike = (table["label"] == table["neighbor_label"])[known_pairs]
-    return {"neighbors_of_the_same_label": float(alike.mean()) if len(alike) else float("nan")}
+    share = float(alike.mean()) if len(alike) else float("nan")
+    told = f"{100 * share:.0f} % of the {NEIGHBORS} nearest training cases have the label of the test case"
+    return Told({"neighbors_of_the_same_label": share}, told if len(alike) else "written; no label is known")
 
 
 def _places(features: NDArray[np.float64]) -> pd.DataFrame:

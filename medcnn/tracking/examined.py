@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ import torch
 from medcnn.explain.randomization import randomized_similarity, steps_table, verdict
 from medcnn.report.examination_figures import randomization_figure
 from medcnn.report.outcome import Outcome
-from medcnn.tracking.bench import Bench
+from medcnn.tracking.bench import Bench, Told
 from medcnn.tracking.embedded import write_embedding, write_neighbors
 from medcnn.tracking.looks import shown_classes
 from medcnn.tracking.scrub import scrub_text
@@ -29,7 +29,7 @@ ACCOUNT = "examination.json"
 _OF_CLASSES = "only models that give one answer a case are examined so"
 _log = logging.getLogger("medcnn.tracking")
 
-Look = Callable[[Bench], Mapping[str, float]]
+Look = Callable[[Bench], Told]
 
 
 def examine(
@@ -50,12 +50,12 @@ def examine(
         task: That was tested.
         found: What the test found, an ``Outcome`` or ``CaseScores``.
         parts: What to look into.
-        tell: Takes a line before each part.
+        tell: Takes a line before each part, and one with what it found.
 
     Returns:
         Figures for the run, ``test/...``.
     """
-    bench, account, figures = Bench(folder, trainer, task, found), {}, dict[str, float]()
+    bench, account, figures = Bench(folder, trainer, task, found, tell), dict[str, Any](), dict[str, float]()
     for part in parts:
         start = time.perf_counter()
         tell(f"examining {part} ...")
@@ -64,9 +64,12 @@ def examine(
         except (ValueError, RuntimeError) as error:  # torch's own errors are RuntimeErrors
             reason = scrub_text((str(error).splitlines() or [type(error).__name__])[0])
             account[part] = {"done": False, "reason": reason}
+            tell(f"{part}: not done: {reason}")
             continue
-        figures |= {f"test/{name}": value for name, value in told.items()}
-        account[part] = {"done": True, "seconds": round(time.perf_counter() - start, 1), **told}
+        seconds = round(time.perf_counter() - start, 1)
+        figures |= {f"test/{name}": value for name, value in told.figures.items()}
+        account[part] = {"done": True, "seconds": seconds, **told.figures, "sentence": told.sentence}
+        tell(f"{part}: {told.sentence}; {seconds:.0f} s")
     known = {part: {k: v for k, v in said.items() if v == v} for part, said in account.items()}
     (folder / ACCOUNT).write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
     return figures
@@ -92,7 +95,7 @@ def _look(part: Part, found: Any) -> Look:
     raise ValueError(_OF_CLASSES)
 
 
-def write_randomization(bench: Bench) -> dict[str, float]:
+def write_randomization(bench: Bench) -> Told:
     """Whether the maps follow what was learned: ``randomization.csv``."""
     rows = bench.chosen(RANDOMIZED)
     (batch,) = bench.batches(rows)
@@ -104,4 +107,4 @@ def write_randomization(bench: Bench) -> dict[str, float]:
     pd.Series({"sentence": said.sentence, "falls": said.falls, "monotone": said.monotone}).to_json(
         bench.folder / "randomization.json"
     )
-    return {"randomization_similarity": steps[-1].spearman}
+    return Told({"randomization_similarity": steps[-1].spearman}, said.sentence)

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medcnn.explain.embedding import embed
-from medcnn.explain.robustness import Row, robustness, segmentation_robustness
+from medcnn.explain.looks import Shortcut, in_short
+from medcnn.explain.robustness import Row, robustness, segmentation_robustness, worst_in_short
 from medcnn.explain.shortcuts import find_shortcuts
 from medcnn.report.examination_figures import robustness_figure
 from medcnn.report.intervals import Estimate, mean_auroc
 from medcnn.report.outcome import Finding, Outcome
-from medcnn.tracking.bench import BATCH, SECONDS, Bench
+from medcnn.tracking.bench import BATCH, LONG, SECONDS, Bench, Told
 from medcnn.tracking.casework import patients_of
 from medcnn.tracking.segmented import cases_of
 
@@ -30,7 +31,7 @@ LOOKS = 27
 FINDINGS = 5
 
 
-def write_robustness(bench: Bench) -> dict[str, float]:
+def write_robustness(bench: Bench) -> Told:
     """The AUROC of the same cases with worse images: ``robustness.csv`` and ``.png``."""
     rows = bench.chosen(bench.affordable(MOST, PASSES))
     outcome = bench.found.take(rows)
@@ -43,10 +44,10 @@ def write_robustness(bench: Bench) -> dict[str, float]:
         return np.asarray(bench.task.decision.call(torch.from_numpy(probabilities), names, several), dtype=object)
 
     batches = ((batch["image"], batch["label"]) for batch in bench.batches(rows))
-    return _kept(bench, robustness(bench.answer, batches, figure, called=called, most=len(rows)))
+    return _kept(bench, robustness(bench.answer, batches, figure, called=called, most=len(rows)), len(rows))
 
 
-def write_robustness_of_masks(bench: Bench) -> dict[str, float]:
+def write_robustness_of_masks(bench: Bench) -> Told:
     """The mean Dice of some cases with worse images: ``robustness.csv`` and ``.png``."""
     numbers = bench.numbers[bench.chosen(MOST_MASKS)]
     first = cases_of(bench.trainer, numbers[:1].tolist(), "test")
@@ -55,6 +56,8 @@ def write_robustness_of_masks(bench: Bench) -> dict[str, float]:
         bench.answer_voxels(case["image"][None])
     each = time.perf_counter() - start
     numbers = numbers[: int(np.clip(SECONDS / max(each * PASSES, 1e-9), FEWEST_MASKS, MOST_MASKS))]
+    if (seconds := each * PASSES * len(numbers)) > LONG:
+        bench.tell(f"  {bench.share(len(numbers))}, about {seconds:.0f} s")
     cases = cases_of(bench.trainer, numbers.tolist(), "test")
     if len(cases) < len(numbers):
         raise ValueError("some test cases are with another process: run `medcnn test` on one device")
@@ -63,18 +66,19 @@ def write_robustness_of_masks(bench: Bench) -> dict[str, float]:
         (cases[n]["image"][None].to(device).float(), cases[n]["mask"][None].to(device)) for n in numbers.tolist()
     ]
     patients = patients_of(bench.trainer, numbers)
-    return _kept(bench, segmentation_robustness(bench.answer_voxels, batches, patients, most=len(batches)))
+    found = segmentation_robustness(bench.answer_voxels, batches, patients, most=len(batches))
+    return _kept(bench, found, len(batches))
 
 
-def _kept(bench: Bench, rows: Sequence[Row]) -> dict[str, float]:
+def _kept(bench: Bench, rows: Sequence[Row], cases: int) -> Told:
     table = pd.DataFrame([asdict(row) for row in rows])
     table.to_csv(bench.folder / "robustness.csv", index=False)
     robustness_figure(table).savefig(bench.folder / "robustness.png")
-    clean, others = table["value"].iloc[0], table["value"].iloc[1:]
-    return {"robustness_worst_drop": float(clean - others.min())}
+    drop = float(table["value"].iloc[0] - table["value"].iloc[1:].min())
+    return Told({"robustness_worst_drop": drop}, f"{worst_in_short(rows)} ({bench.share(cases)})")
 
 
-def write_shortcuts(bench: Bench) -> dict[str, float]:
+def write_shortcuts(bench: Bench) -> Told:
     """``shortcuts.csv``: whether the score of a finding follows a marker, the border or a group."""
     asked = bench.found.findings()[:FINDINGS]
     rows = bench.chosen(bench.affordable(MOST, LOOKS * len(asked)))
@@ -82,15 +86,16 @@ def write_shortcuts(bench: Bench) -> dict[str, float]:
     images = torch.cat([batch["image"] for batch in bench.batches(rows)])
     features = np.concatenate([embed(bench.task.net, part).cpu().double().numpy() for part in images.split(BATCH)])
     parts = [_looks(bench, outcome, finding, images, features) for finding in outcome.findings()[:FINDINGS]]
-    table = pd.DataFrame([look for part in parts for look in part])
-    table.to_csv(bench.folder / "shortcuts.csv", index=False)
-    return {"shortcuts_flagged": float(table["flagged"].sum()) if len(table) else float("nan")}
+    looks = [look for part in parts for look in part]
+    pd.DataFrame([asdict(look) for look in looks]).to_csv(bench.folder / "shortcuts.csv", index=False)
+    flagged = float(sum(look.flagged for look in looks)) if looks else float("nan")
+    return Told({"shortcuts_flagged": flagged}, f"{in_short(looks)} ({bench.share(len(rows))})")
 
 
 def _looks(
     bench: Bench, outcome: Outcome, finding: Finding, images: Tensor, features: NDArray[np.float64]
-) -> list[dict[str, Any]]:
-    """Every look at one finding of these cases, as rows; where there are several, each row names its own."""
+) -> list[Shortcut]:
+    """Every look at one finding of these cases; where there are several, each names its own."""
     rows, several = finding.rows, len(outcome.findings()) > 1
     assert rows is not None
     groups = pd.DataFrame() if outcome.groups is None else outcome.groups.iloc[rows]
@@ -106,4 +111,4 @@ def _looks(
         batch=BATCH,
     )
     prefix = f"{finding.name}: " if several else ""
-    return [asdict(look) | {"name": prefix + look.name, "sentence": prefix + look.sentence} for look in looks]
+    return [replace(look, name=prefix + look.name, sentence=prefix + look.sentence) for look in looks]

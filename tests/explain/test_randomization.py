@@ -180,7 +180,7 @@ def test_the_verdict_by_hand() -> None:
     assert noisy.monotone
     far = verdict(steps_of(ones, [0.1, -0.3, 0.2, 0.0], [0.9, -0.5, 0.6, 0.0]))
     assert not far.monotone
-    assert "cannot tell from chance" in far.sentence
+    assert "comes back by 0.25 on the way, which may be chance in 1 case, 4 draws" in far.sentence
     kept = verdict(steps_of(ones, [0.8, 0.7, 0.9, 0.8], [0.7, 0.6, 0.7, 0.7]))
     assert (kept.falls, kept.monotone) == (False, True)
     unsure = verdict(steps_of(ones, [1.0, 0.1, 0.1, 0.6], [1.0, 0.0, 0.0, 0.5]))

@@ -8,7 +8,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from medcnn.explain.robustness import CORRUPTIONS, corrupted, drawn_cases, fitting, robustness, segmentation_robustness
+from medcnn.explain.corruptions import CORRUPTIONS, corrupted, fitting
+from medcnn.explain.robustness import Row, drawn_cases, robustness, segmentation_robustness, worst_in_short
 from medcnn.metrics.delong import auroc_interval
 from medcnn.metrics.estimate import Estimate
 
@@ -149,3 +150,17 @@ def test_no_structure_anywhere_is_no_number() -> None:
     pictures, masks = torch.zeros(2, 1, 8, 8), torch.zeros(2, 8, 8, dtype=torch.int64)
     rows = segmentation_robustness(lambda b: torch.cat([b + 1, b], 1), [(pictures, masks)], corruptions=["blur"])
     assert all(math.isnan(row.value) and row.reason for row in rows)
+
+
+def test_what_is_worst_is_told_in_one_line() -> None:
+    def row(name: str, strength: int, value: float, flipped: float) -> Row:
+        return Row(name, strength, 0.0, "", "auroc", value, value, value, 9, flipped)
+
+    clean = row("none", 0, 0.996, 0)
+    rows = [clean, row("noise", 5, 0.68, 0.2), row("contrast", 5, 0.9, 0.324), row("blur", 1, math.nan, 0)]
+    assert (
+        worst_in_short(rows) == "AUROC falls most at noise 5, from 0.996 to 0.680; 32 % of calls change at contrast 5"
+    )
+    assert worst_in_short([clean, row("blur", 1, 0.998, 0)]) == "AUROC never falls below its 0.996"
+    assert worst_in_short([row("none", 0, math.nan, 0)]).startswith("not known")
+    assert worst_in_short([]) == "there was no case"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from medcnn.explain.influence import auroc_of, beyond, mean_of, spread_of
-from medcnn.explain.looks import judged, look, verdict
+from medcnn.explain.looks import Scale, in_short, judged, look, verdict
 from medcnn.explain.probes import corners, hidden, in_border, in_corner, marked
 from medcnn.explain.shortcut_columns import column_looks, readable
 from medcnn.explain.shortcuts import find_shortcuts
@@ -155,7 +155,7 @@ def test_the_margin_is_what_the_p_value_is_about() -> None:
 
 def test_holm_by_hand() -> None:
     of = owners(None, 3)
-    looks = [look(name, mean_of(np.array([0.0, 1, 2])), 0.1, of, name) for name in "abc"]
+    looks = [look(name, mean_of(np.array([0.0, 1, 2])), Scale("shift", 0.1, "0.1"), of, name) for name in "abc"]
     given = [
         one.__class__(**{**one.__dict__, "p": p}) for one, p in zip(looks, (0.03, 0.01, float("nan")), strict=True)
     ]
@@ -207,3 +207,48 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         find_shortcuts(by_the_middle, images, positive[:5])
     with pytest.raises(ValueError, match="one value for each case"):
         find_shortcuts(by_the_middle, images, positive, columns={"site": ["A"]})
+
+
+def test_a_sentence_names_the_margin_its_p_is_about() -> None:
+    of, scale = owners(None, 100), Scale("shift", 0.4, "0.4 standard deviations")
+    near, far = mean_of(np.tile([0.098, 0.198], 50)), mean_of(np.tile([0.8, 0.9], 50))
+    unsure = mean_of(np.tile([-4.0, 5.0], 50))
+    found = judged([look(name, one, scale, of, name) for name, one in (("a", near), ("b", far), ("c", unsure))])
+    assert [one.flagged for one in found] == [False, True, False]
+    assert found[0].sentence == "a That is within the margin of 0.4 standard deviations."
+    assert "beyond the margin of 0.4 standard deviations by more than chance" in found[1].sentence
+    assert "not by more than chance" in found[2].sentence
+    assert [one.of_margin for one in found] == pytest.approx([0.37, 2.125, 1.25])
+    assert in_short(found) == "1 of 3 looks flagged: b"
+    assert in_short(found[:1]) == "none flagged of 1 looks; most: a, at 37% of its margin"
+
+
+def test_the_interval_of_a_share_of_pairs_stays_within_0_and_1() -> None:
+    rng = np.random.default_rng(0)
+    positive, scanner = np.arange(48) % 2 == 0, np.where(np.arange(48) % 4 < 2, "A", "B")
+    scores = rng.normal(size=48) + 1.8 * (scanner == "B")
+    (found,) = column_looks(scores, positive, {"scanner": scanner.tolist()}, owners(None, 48))
+    assert 0.9 < found.effect < 1
+    assert 0.5 < found.low < found.effect < found.high < 1
+    apart = np.log([p / (1 - p) for p in (found.low, found.effect, found.high)])
+    assert apart[1] - apart[0] == pytest.approx(apart[2] - apart[1])
+
+
+def test_what_is_read_off_the_embedding_is_told_once_for_a_column() -> None:
+    rng = np.random.default_rng(0)
+    site = rng.choice(["x", "y", "z"], 200)
+    features = rng.normal(size=(200, 5)) + 2 * (site == "x")[:, None]
+    looks = column_looks(
+        rng.normal(size=200), rng.random(200) < 0.5, {"site": site.tolist()}, owners(None, 200), features
+    )
+    assert len(looks) == 3
+    assert ["read off the embedding" in one.sentence for one in looks] == [True, False, False]
+
+
+def test_a_corner_that_carries_nothing_hardly_changes_the_distance_and_the_cases_are_counted() -> None:
+    images, positive = films(n=120)
+    found = {one.name: one for one in find_shortcuts(by_the_middle, images, positive)}
+    told = found["hidden: upper left corner"].sentence
+    assert "hardly change their distance; the AUC of these 120 cases" in told
+    assert "-0.00" not in told
+    assert "the AUC of these 120 cases" in found["border"].sentence

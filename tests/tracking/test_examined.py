@@ -57,7 +57,7 @@ def test_every_part_leaves_its_table_and_is_announced(examined: tuple[Path, dict
     folder, figures, said = examined
     tables = {path.stem for path in folder.glob("*.csv")}
     assert {"robustness", "shortcuts", "randomization", "embedding", "neighbors"} <= tables
-    assert [line.split()[1] for line in said] == list(PARTS)
+    assert [line.split()[1] for line in said if line.startswith("examining")] == list(PARTS)
     account = json.loads((folder / "examination.json").read_text())
     assert all(account[part]["done"] for part in PARTS)
     assert {"test/shortcuts_flagged", "test/robustness_worst_drop", "test/randomization_similarity"} <= set(figures)
@@ -94,7 +94,10 @@ def test_the_nearest_training_case_of_a_case_that_was_trained_on_is_itself(
 def test_a_part_that_does_not_fit_the_net_is_told_and_costs_the_test_nothing(tmp_path: Path) -> None:
     trainer, task = judged(FakeData())
     task.net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
-    figures = examine(tmp_path, trainer, task, outcome_of(trainer, task, "test"), ["randomization", "neighbors"])
+    said: list[str] = []
+    parts: list[Any] = ["randomization", "neighbors"]
+    figures = examine(tmp_path, trainer, task, outcome_of(trainer, task, "test"), parts, said.append)
+    assert said[1].startswith("randomization: not done: ")
     account = json.loads((tmp_path / "examination.json").read_text())
     assert "more than one position" in account["randomization"]["reason"]
     assert "no training images" in account["neighbors"]["reason"]
@@ -125,3 +128,29 @@ def test_the_task_is_left_as_it_was(tmp_path: Path) -> None:
     assert task.training
     assert shares.shape == (2, 2)
     assert not shares.requires_grad
+
+
+def test_every_part_says_in_one_line_what_it_found_and_in_how_many_cases(
+    examined: tuple[Path, dict[str, float], list[str]],
+) -> None:
+    folder, figures, said = examined
+    told = {line.split(":")[0]: line for line in said if not line.startswith("examining")}
+    assert list(told) == list(PARTS)
+    value = pd.read_csv(folder / "robustness.csv")["value"][0]
+    assert f" {value:.3f}" in told["robustness"]
+    assert "(all 12 cases)" in told["robustness"]
+    assert "none flagged of" in told["shortcuts"]
+    assert "with all weights random" in told["randomization"]
+    assert f"{100 * figures['test/neighbors_of_the_same_label']:.0f} % of the 5 nearest" in told["neighbors"]
+    account = json.loads((folder / "examination.json").read_text())
+    assert all(account[part]["sentence"] in told[part] for part in PARTS)
+
+
+def test_what_takes_long_says_so_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, task = judged(FakeData())
+    said: list[str] = []
+    bench = Bench(tmp_path, trainer, task, None, said.append)
+    clock = iter(np.arange(0.0, 1e6, 6.0))
+    monkeypatch.setattr("medcnn.tracking.bench.time.perf_counter", lambda: next(clock))
+    assert bench.affordable(5, passes=3) == 5
+    assert said == ["  5 of 12 cases, about 8 s"]  # 6 s for 12 cases, and 3 times 5 of them

@@ -89,7 +89,8 @@ def weight_check(scorer: Scorer, seen: Seen) -> Extra:
     tiles = [overlay(shown, _plane(one, at)) for one in maps]
     title = f"{seen.finding}: does the map depend on what was learned?"
     sentence = f"{told.sentence}. One image: a hint, no proof"
-    return Extra(pixels_of(check_figure(steps, tiles, title, sentence)), sentence)
+    empty = [number for number, one in enumerate(maps) if not one.any()]
+    return Extra(pixels_of(check_figure(steps, tiles, title, sentence, empty)), sentence)
 
 
 def feature_picture(scorer: Scorer, seen: Seen, layer: str) -> Extra:

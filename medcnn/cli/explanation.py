@@ -34,6 +34,10 @@ SENTENCES = {
 SCALE = (
     "0 to the greatest relevance in this image: every map is scaled by itself, so colors of two images do not compare"
 )
+#: Logits that a map of occlusion is scaled by at least: what lowers the answer by less is drawn faint.
+FAINT = 0.5
+#: Rank correlations of two maps from which on they are said to agree in part, and largely.
+IN_PART, LARGELY = 0.2, 0.5
 #: Values in one batch of images with a part hidden.
 _AT_ONCE = 1 << 22
 
@@ -185,12 +189,24 @@ def _maps(
         together = max(1, min(64, _AT_ONCE // batch[0].numel()))
         drops = occlusion_maps(scorer.task.net, batch, chosen, window, batch=together)[0].cpu().relu()
         greatest = float(drops.max())
-        maps[OCCLUSION] = drops / greatest if greatest > 0 else drops
-        notes.append(f"occlusion: hiding {window} pixels a side lowers the logit by at most {greatest:.2f}")
+        maps[OCCLUSION] = drops / max(greatest, FAINT)
+        faint = f", which is little: its map is drawn faint, full color being {FAINT:g}" if greatest < FAINT else ""
+        notes.append(f"occlusion: hiding {window} pixels a side lowers the logit by at most {greatest:.2f}{faint}")
     if len(maps) == 2:
-        alike = rank_correlations(maps[GRAD_CAM][None], maps[OCCLUSION][None])[0]
-        notes.append(f"Grad-CAM and occlusion agree by a rank correlation of {alike:.2f}")
+        notes.append(_agreement(maps[GRAD_CAM], maps[OCCLUSION]))
     return maps, notes, flags
+
+
+def _agreement(one: Tensor, other: Tensor) -> str:
+    """Whether two ways to ask give one answer, in words."""
+    if not (one.any() and other.any()):
+        return f"{GRAD_CAM} and {OCCLUSION}: nothing to compare, a map is zero everywhere"
+    alike = float(rank_correlations(one[None], other[None])[0])
+    if alike >= IN_PART:
+        said = "agree largely" if alike >= LARGELY else "agree in part: rely on what both show"
+    else:
+        said = "hardly agree: neither map alone tells where the answer comes from"
+    return f"{GRAD_CAM} and {OCCLUSION} {said} (rank correlation {alike:.2f})"
 
 
 def _index(scorer: Scorer, finding: str | None, probabilities: Tensor) -> int:

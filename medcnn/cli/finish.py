@@ -7,7 +7,9 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.cli import LightningCLI
 from torchmetrics.utilities.distributed import gather_all_tensors
 
@@ -74,10 +76,27 @@ def _log_model(cli: LightningCLI, best: Path) -> Logged | None:
         return log_product(logger, Path(folder), register=options.get("register"), alias=options.get("alias"))
 
 
+def stopped_early(trainer: pl.Trainer) -> str:
+    """Why a fit ended before its last epoch, in one line; "" where it did not."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if not isinstance(callback, EarlyStopping) or not callback.stopped_epoch:
+            continue
+        of = f" of {trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
+        head = f"after epoch {callback.stopped_epoch + 1}{of}"
+        if callback.wait_count < callback.patience:
+            return f"{head}: {callback.monitor} reached its limit"
+        way = "risen" if callback.mode == "max" else "fallen"
+        every = "" if trainer.check_val_every_n_epoch == 1 else " validations"
+        return f"{head}: {callback.monitor} had not {way} for {callback.patience}{every}"
+    return ""
+
+
 def _say_fit(cli: LightningCLI, best: Path, words: list[str], logged: Logged | None) -> None:
     run_id = getattr(cli.trainer.logger, "run_id", None)
     shown = best.relative_to(Path.cwd()) if best.is_relative_to(Path.cwd()) else best
     model = f"runs:/{run_id}" if run_id else str(shown)
+    if early := stopped_early(cli.trainer):
+        print(f"\nstopped    {early}", end="")
     print("\n".join(["", f"run        {run_id or 'not tracked'}", f"checkpoint {shown}", *_figures(cli, "val")]))
     if cli.model.decision is not None:
         _say_thresholds(cli.model.decision)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from medcnn.errors import TrackingError
 from medcnn.tracking.scrub import scrub, scrub_text
-from medcnn.tracking.store import experiment_id, open_store, store_uri
+from medcnn.tracking.store import experiment_id, open_store, sqlite_file, store_uri
 
 # What one request to MLflow may hold.
 _METRICS_A_BATCH = 1000
@@ -181,6 +181,9 @@ class RunLogger(MLFlowLogger):
 
     def _close_at_exit(self) -> None:
         """A process that leaves between two stages must not leave its run running."""
+        database = sqlite_file(self._mlflow_client.tracking_uri)
+        if database is not None and not database.exists():
+            return  # with its file the run is gone, too
         try:
             if self._run_id is not None and self._mlflow_client.get_run(self._run_id).info.status == "RUNNING":
                 self._mlflow_client.set_terminated(self._run_id, "KILLED")

@@ -150,3 +150,15 @@ def test_flattening_loses_no_leaf_and_leaves_no_mapping(config: dict[str, object
     flat = flatten(config)
     assert len(flat) == sum(map(leaves, config.values()))
     assert not any(isinstance(value, dict) and value for value in flat.values())
+
+
+def test_a_run_whose_store_was_removed_is_left_without_a_word(
+    workplace: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    logger = RunLogger()
+    _ = logger.experiment
+    (workplace / "mlflow.db").unlink()
+    logger._close_at_exit()
+    assert not caplog.records
+    assert capfd.readouterr() == ("", "")
+    assert not (workplace / "mlflow.db").exists()

@@ -28,8 +28,8 @@ from medcnn.report.subgroup_section import subgroup_section
 from medcnn.report.usefulness_section import abstention_section, decision_curve_section
 
 _RATIO = (
-    "Observed over expected: how many cases have the finding for each that the probabilities promise. 1 is right; above "
-    "1 the probabilities are too low, below 1 too high."
+    "Observed over expected: how many cases have the finding for each that the probabilities promise. 1 is right; "
+    "above 1 the probabilities are too low, below 1 too high."
 )
 
 

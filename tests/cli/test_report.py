@@ -69,6 +69,7 @@ def test_pseudonyms_of_medcnn_stay_and_other_names_become_the_same_number_in_eve
     [
         (["gone.csv"], "no table gone.csv"),
         (["mine.csv", "--prevalence", "1.5"], "prevalence is 1.5"),
+        (["mine.csv", "--threshold", "0"], "threshold is 0"),
         (["mine.csv", "--about", "gone.yaml"], "gone.yaml does not read"),
         (["mine.csv", "--out", "mine.csv"], "is a file"),
         (["mine.csv", "--compare", "gone.csv"], "no table gone.csv"),
@@ -92,3 +93,36 @@ def test_help_needs_neither_torch_nor_mlflow() -> None:
 
     look = "import sys, medcnn.cli.report; print(sorted({'mlflow', 'torch', 'pandas'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", look]).decode().strip() == "[]"
+
+
+def test_a_threshold_that_is_given_makes_predictive_values_of_a_table(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "mine.csv", "--threshold", "0.5", "--prevalence", "0.1"]) == 0
+    said = capsys.readouterr().out
+    frame = pd.read_csv(table)
+    sensitivity = (frame["probability"][frame["label"] == 1] >= 0.5).mean()
+    assert f"sensitivity              {sensitivity:.3f}" in said
+    there = pd.read_csv(table.parent / "report_table_at_0.5" / "tables" / "at_prevalence.csv")
+    assert there["PPV there"].notna().all()
+
+
+def test_a_text_with_a_colon_is_refused_with_its_line_and_the_way_out(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("about.yaml").write_text("title: Finder\nfunding: by: nobody\n")
+    assert main(["report", "mine.csv", "--about", "about.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert "line 2" in error
+    assert "needs quotes" in error
+
+
+def test_a_table_is_judged_without_torch_and_mlflow(table: Path) -> None:
+    import subprocess
+    import sys
+
+    look = (
+        "import sys; from medcnn.cli.report import Report; Report('mine.csv')();"
+        "print(sorted({'mlflow', 'torch', 'monai', 'pytorch_lightning'} & set(sys.modules)))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", look]).decode().strip().endswith("[]")

@@ -14,6 +14,7 @@ from medcnn.report.discrimination import POINTS, thinned
 from medcnn.report.facts import RunFacts
 from medcnn.report.figures import roc_figure
 from medcnn.report.outcome import Finding, roc_of
+from medcnn.report.outcome_table import at_threshold
 from medcnn.report.page import Facts, Headline, Page, Picture, Section, Table, Text
 from medcnn.report.page_files import check_names
 
@@ -179,3 +180,42 @@ def test_a_thinned_curve_keeps_its_ends_and_its_area() -> None:
 def test_a_prevalence_that_is_no_share_is_a_callers_mistake() -> None:
     with pytest.raises(ValueError, match="prevalence"):
         classification_page(planted(20), None, FACTS, prevalence=5)
+
+
+def test_a_page_of_validation_cases_names_where_the_examination_of_the_test_cases_stands(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test/robustness.csv").write_text("corruption,strength,figure,value\nblur,1,auroc,0.8\n")
+    facts = replace(FACTS, folder=tmp_path)
+    told = words(classification_page(planted(60, split="val"), None, facts), "examination")
+    assert "Not examined on these cases: robustness" in told
+    assert "The test cases of this run were examined (robustness)" in told
+    assert "test/" in told
+
+
+def test_a_threshold_that_is_given_is_told_beside_the_stored_one() -> None:
+    decision = {"temperature": 1.3, "thresholds": {"pneumonia": 0.7}, "stored": {"pneumonia": 0.2}, "given": True}
+    judged = at_threshold(planted(120, 60), 0.7)
+    page = classification_page(judged, None, replace(FACTS, decision=decision))
+    told = words(page, "operating-point")
+    assert "Called at the threshold of 0.7 that was given, in place of the stored one (0.2 for pneumonia)" in told
+    rates = table(page, "operating_point").set_index("figure")["value"]
+    positive = judged.labels == 1
+    assert rates["sensitivity"].value == pytest.approx((judged.probabilities[positive, 1] >= 0.7).mean())
+
+
+def test_calls_of_a_table_give_rates_and_a_confusion_without_a_threshold() -> None:
+    whole = planted(120, 60)
+    called = replace(whole, thresholds={"pneumonia": float("nan")}, called_by="table")
+    page = classification_page(called, None, RunFacts(name="a table of predictions"))
+    assert "As called in the table; the threshold is not told." in words(page, "operating-point")
+    hits = whole.called[whole.labels == 1, 1].mean()
+    assert table(page, "operating_point").set_index("figure")["value"]["sensitivity"].value == pytest.approx(hits)
+    assert any(block.name == "confusion" for block in page.blocks() if isinstance(block, Picture))
+
+
+def test_digests_are_short_in_sight_and_whole_behind() -> None:
+    facts = replace(FACTS, model={**FACTS.model, "digest": "m" * 64}, data={**FACTS.data, "digest": "d" * 64})
+    page = classification_page(planted(60), None, facts)
+    identity = next(block for block in section(page, "identity").blocks if isinstance(block, Facts)).facts
+    assert (identity["Model digest"], identity["Data digest"]) == ("m" * 16, "d" * 16)
+    assert table(page, "digests")["SHA-256"].tolist() == ["m" * 64, "d" * 64]

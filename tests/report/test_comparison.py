@@ -12,7 +12,7 @@ from medcnn.metrics.delong import compare_auroc
 from medcnn.report.comparison import comparison_page, comparison_sections, flat
 from medcnn.report.facts import RunFacts
 from medcnn.report.outcome import Outcome
-from medcnn.report.page import Page, Picture, Table
+from medcnn.report.page import Headline, Page, Picture, Table
 
 FIRST, SECOND = (
     RunFacts(name="one", config={"a": {"lr": 1, "same": 2}}),
@@ -96,3 +96,13 @@ def test_nested_settings_become_one_level() -> None:
     assert flat({"a": {"b": 1, "c": [{"d": 2}, {"d": 3}]}, "e": [1, 2]}) == {
         "a.b": "1", "a.c.0.d": "2", "a.c.1.d": "3", "e": "[1, 2]"
     }  # fmt: skip
+
+
+def test_two_tables_are_the_first_and_the_second_and_figures_have_names() -> None:
+    first = planted(200)
+    loose = RunFacts(name="a table of predictions")
+    page = comparison_page(first, worse(first), loose, loose)
+    assert page.title == "first table against second table"
+    assert "AUROC, second table" in table(page, "compared_auroc")
+    assert "calibration error" in table(page, "compared_calibration")["figure"].tolist()
+    assert "AUROC difference" in next(block for block in page.blocks() if isinstance(block, Headline)).figures

@@ -8,7 +8,8 @@ import pytest
 from report_fakes import planted
 
 from medcnn.errors import ReportError
-from medcnn.report.outcome_table import outcome_from_table
+from medcnn.report.outcome import roc_of
+from medcnn.report.outcome_table import at_threshold, outcome_from_table
 
 
 @pytest.mark.parametrize(("classes", "multilabel"), [(2, False), (3, False), (3, True)])
@@ -82,3 +83,43 @@ def test_what_cannot_be_read_is_refused_in_one_line(columns: dict[str, list[obje
 def test_a_threshold_of_a_class_that_is_not_there_is_refused() -> None:
     with pytest.raises(ReportError, match="threshold is given for 'mass'"):
         outcome_from_table(pd.DataFrame({"label": [1], "probability": [0.5]}), None, {"mass": 0.5})
+
+
+@pytest.mark.parametrize("calls", [["1", "0", "1", "0"], ["yes", "no", "yes", "no"], ["positive", "negative"] * 2])
+def test_calls_of_a_table_are_judged_as_they_are_without_a_threshold(calls: list[str]) -> None:
+    frame = pd.DataFrame({"label": [1, 1, 0, 0], "probability": [0.2, 0.9, 0.8, 0.1], "call": calls})
+    outcome = outcome_from_table(frame)
+    finding = outcome.findings()[0]
+    assert outcome.called_by == "table"
+    assert finding.called is not None
+    assert finding.called.tolist() == [True, False, True, False]
+    assert np.isnan(finding.threshold)
+    # Of two with it one was called, of two without one was not.
+    assert outcome.confusion().to_numpy().tolist() == [[1, 1], [1, 1]]
+    assert roc_of(finding).point == (0.5, 0.5)
+
+
+def test_calls_of_several_findings_stand_in_columns_or_in_one() -> None:
+    frame = pd.DataFrame(
+        {"label/a": [1, 0], "label/b": [0, 1], "probability/a": [0.9, 0.2], "probability/b": [0.3, 0.4]}
+    )
+    columns = outcome_from_table(frame.assign(**{"call/a": [1, 0], "call/b": [1, 0]}))
+    words = outcome_from_table(frame.assign(call=["a;b", ""]))
+    assert columns.calls == words.calls == ["a;b", ""]
+    assert [f.called is not None and f.called.tolist() for f in columns.findings()] == [[True, False]] * 2
+
+
+def test_a_case_without_a_call_among_called_ones_is_refused() -> None:
+    frame = pd.DataFrame({"label": [1, 0], "probability": [0.2, 0.9], "call": ["1", ""]})
+    with pytest.raises(ReportError, match="row 2 holds no call and others do"):
+        outcome_from_table(frame)
+
+
+def test_a_threshold_that_is_given_takes_the_place_of_calls_and_of_the_stored_one() -> None:
+    frame = pd.DataFrame({"label": [1, 1, 0], "probability": [0.5, 0.4, 0.7], "call": [0, 0, 0]})
+    judged = at_threshold(outcome_from_table(frame), 0.5)
+    assert judged.calls == ["positive", "negative", "positive"]
+    assert (judged.called_by, judged.thresholds) == ("given", {"positive": 0.5})
+    three = pd.DataFrame({"label": [0, 1, 2], **{f"probability/{k}": [0.3, 0.3, 0.4] for k in "abc"}})
+    with pytest.raises(ReportError, match="of 3 classes"):
+        at_threshold(outcome_from_table(three), 0.5)

@@ -13,7 +13,7 @@ from sample_page import EVIL, Seen, page_of_all, png
 
 from medcnn.metrics.estimate import Estimate
 from medcnn.report.canvas import plain_figure
-from medcnn.report.page import Headline, Page, Picture, Section, Table, Text
+from medcnn.report.page import Checklist, Headline, Item, Page, Picture, Section, Table, Text
 from medcnn.report.page_html import render, write_page
 
 VOID = {"meta", "link", "img", "br", "hr"}
@@ -181,3 +181,26 @@ def test_a_picture_keeps_the_size_it_was_drawn_in() -> None:
 def test_what_is_no_png_is_refused() -> None:
     with pytest.raises(ValueError, match="picture 'a': expected the bytes of a PNG"):
         render(section(Picture("a", b"<svg onload=alert(1)>", "alt")))
+
+
+def test_a_folded_table_and_a_folded_checklist_wait_to_be_opened() -> None:
+    frame = pd.DataFrame({"a": ["behind"]})
+    blocks = [Table("open", frame), Table("shut", frame, "All versions.", folded=True)]
+    items = [Item("1", "t", "asks", "answer")]
+    lists = [Checklist("claim", "Claim", items), Checklist("tripod", "Tripod", items, folded=True)]
+    html = render(Page("t", "", [Section("s", "S", [*blocks, *lists])]))
+    assert html.count("<summary>All versions.</summary>") == 1
+    assert html.count("<summary>Its 1 points</summary>") == 1
+    assert html.count("<details>") == html.count("</details>") - 1 == 2  # the third folds the contents
+
+
+def test_every_page_says_that_it_is_no_medical_device() -> None:
+    assert "no medical device: no result on this page should decide about a patient" in render(Page("t", "", []))
+
+
+def test_a_tile_tells_cases_with_the_finding_only_where_some_have_it_and_some_have_not() -> None:
+    figures = {name: Estimate(0.9, n=30, patients=30, events=events) for name, events in
+               (("mixed", 12), ("sensitivity", 30), ("specificity", 0))}  # fmt: skip
+    html = render(Page("t", "", [Section("s", "S", [Headline(figures)])]))
+    assert html.count("with the finding") == 1
+    assert "12 with the finding" in html

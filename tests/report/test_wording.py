@@ -97,3 +97,11 @@ def test_a_grid_shows_the_first_rows_with_figures_at_the_right_and_each_reason_o
 def test_more_reasons_than_letters_have_two_letters() -> None:
     frame = pd.DataFrame({"a": [Estimate(math.nan, reason="x" * (k + 1)) for k in range(28)]})
     assert list(grid(frame, 28).notes)[24:] == ["y", "z", "aa", "ab"]
+
+
+def test_reasons_that_differ_in_numbers_alone_share_a_letter_and_tell_the_range() -> None:
+    few = [Estimate(math.nan, reason=f"{k:,} cases, and fewer than 20 are not judged") for k in (12, 1007, 7)]
+    other = Estimate(math.nan, reason="all have it")
+    shown = grid(pd.DataFrame({"a": [*few, other]}), 9)
+    assert shown.notes == {"a": "7 to 1,007 cases, and fewer than 20 are not judged", "b": "all have it"}
+    assert [row[0].mark for row in shown.rows] == ["a", "a", "a", "b"]

@@ -139,3 +139,21 @@ def test_artifacts_that_lie_elsewhere_are_downloaded(tested: RunLogger, monkeypa
     assert facts.folder is not None
     assert (facts.folder / "test" / "predictions.csv").is_file()
     assert not (facts.folder / "images").exists()
+
+
+def test_a_report_of_validation_cases_leaves_what_that_of_the_test_said(tested: RunLogger, tmp_path: Path) -> None:
+    run, store = str(tested.run_id), tested._tracking_uri
+    (tmp_path / "report.html").write_text("page")
+    former = fetch_run(run, store).folder
+    assert former is not None
+    shutil.rmtree(former / "report", ignore_errors=True)
+    log_report(run, tmp_path, {"AUROC": Estimate(0.7)}, "of validation", store, name="report_val")
+    assert fetch_run(run, store).tags["mlflow.note.content"] == "of validation"  # there was no other
+    log_report(run, tmp_path, {"AUROC": Estimate(0.9)}, "of the test", store)
+    log_report(run, tmp_path, {"AUROC": Estimate(0.8)}, "of validation", store, name="report_val")
+    facts = fetch_run(run, store)
+    assert facts.tags["mlflow.note.content"] == "of the test"
+    assert (facts.metrics["report/auroc"], facts.metrics["report_val/auroc"]) == (0.9, 0.8)
+    assert facts.folder is not None
+    assert (facts.folder / "report" / "report.html").is_file()
+    assert (facts.folder / "report_val" / "report.html").is_file()

@@ -1,12 +1,12 @@
 """What a run itself answers of a reporting guideline, a short text for each thing that it knows."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from medcnn.metrics.estimate import Estimate
 from medcnn.report.facts import RunFacts
-from medcnn.report.page import Facts, Headline, Page, Picture, Section, Table
+from medcnn.report.page import Headline, Page
+from medcnn.report.pointers import points_to, section_that_holds
 
 
 def known_answers(facts: RunFacts, page: Page) -> dict[str, str]:
@@ -34,31 +34,6 @@ def _name(class_path: Any) -> str:
 
 def _part(facts: RunFacts, part: str) -> str:
     return _name(_of(facts.config, "model", "init_args", part, "class_path"))
-
-
-def _section(page: Page, name: str, *blocks: str) -> str:
-    """Points to a section where it holds something; "" where it only says that nothing is known.
-
-    Args:
-        page: The report.
-        name: Of the section.
-        blocks: Beginnings of names of tables and pictures, of which one must be there; any will do where none is named.
-    """
-    found = [section for section in page.sections if section.name == name and _holds(section, blocks)]
-    return f'See the section "{found[0].title}".' if found else ""
-
-
-def _holds(section: Section, names: Sequence[str]) -> bool:
-    """Whether one of these tables or pictures stands there, with a figure that is known."""
-    for block in section.blocks:
-        if isinstance(block, Facts | Headline) and not names:
-            return True
-        if isinstance(block, Table | Picture) and (not names or block.name.startswith(tuple(names))):
-            cells = block.frame.to_numpy().ravel() if isinstance(block, Table) else ()
-            figures = [cell for cell in cells if isinstance(cell, Estimate)]
-            if not figures or any(not math.isnan(figure.value) for figure in figures):
-                return True
-    return False
 
 
 def _technology(facts: RunFacts, page: Page) -> str:
@@ -216,7 +191,7 @@ def _code(facts: RunFacts, page: Page) -> str:
 def _flow(facts: RunFacts, page: Page) -> str:
     if not facts.data:
         return ""
-    return " ".join(filter(None, [_exclusions(facts, page), _section(page, "data-flow")]))
+    return " ".join(filter(None, [_exclusions(facts, page), section_that_holds(page, "data-flow")]))
 
 
 def _always(text: str, of: str) -> Callable[[RunFacts, Page], str]:
@@ -240,11 +215,6 @@ def _limits(facts: RunFacts, page: Page) -> str:
     return f'See the section "{found[0].title}".' if found else ""
 
 
-def _points_to(*places: tuple[str, ...]) -> Callable[[RunFacts, Page], str]:
-    """Points to the first of these sections that holds what is asked; each a name, and names of its blocks."""
-    return lambda facts, page: next(filter(None, (_section(page, *place) for place in places)), "")
-
-
 ANSWERS: dict[str, Callable[[RunFacts, Page], str]] = {
     "technology": _technology, "architecture": _architecture, "headline": _headline, "partition": _partition,
     "disjoint": _disjoint, "split_counts": _split_counts, "exclusions": _exclusions, "flow": _flow,
@@ -259,11 +229,11 @@ ANSWERS: dict[str, Callable[[RunFacts, Page], str]] = {
     "config_file": _always("config.yaml of the run holds every setting.", "config"),
     "bad_files": _always("Scoring gives a reason for each file that cannot be read.", "run_id"),
     "uncertainty": _uncertainty,
-    "figures": _points_to(("discrimination", "discrimination"), ("overlap", "overlap")),
-    "robustness": _points_to(("examination", "robustness")),
-    "explanation": _points_to(("examination", "randomization", "embedding"), ("failures", "most_confident")),
-    "operating_point": _points_to(("operating-point", "operating_point")),
-    "subgroups": _points_to(("subgroups", "subgroups")),
-    "failures": _points_to(("failures",)),
+    "figures": points_to(("discrimination", "discrimination"), ("overlap", "overlap")),
+    "robustness": points_to(("examination", "robustness")),
+    "explanation": points_to(("examination", "randomization", "embedding"), ("failures", "most_confident")),
+    "operating_point": points_to(("operating-point", "operating_point")),
+    "subgroups": points_to(("subgroups", "subgroups")),
+    "failures": points_to(("failures",)),
     "known_limits": _limits,
 }  # fmt: skip

@@ -74,8 +74,12 @@ def _numbers(evidence: Evidence) -> list[str]:
 def _choices(evidence: Evidence) -> list[str]:
     if evidence.loose:
         return [_UNKNOWN_CHOICES]
+    given = [
+        "The threshold of this page was given with the command: no rule chose it, and the run stored another or none."
+    ]
     decision = evidence.facts.decision
-    found = ["One training with one seed is judged: how much another seed would change is not told."]
+    found = given if evidence.test.called_by == "given" else []
+    found += ["One training with one seed is judged: how much another seed would change is not told."]
     if evidence.alone:
         found.append("The judged cases chose the epoch, the temperature and the threshold: no figure here is a test.")
     elif decision:

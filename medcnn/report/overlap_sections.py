@@ -105,7 +105,10 @@ def groups_section(cases: SegmentedCases, minimum: int = 10) -> Section:
     flagged = [f"{one.column} = {one.group} (gap {one.gap})" for one in groups if one.flagged]
     told = f"Flagged: {'; '.join(flagged)}." if flagged else "No gap is flagged."
     missed = "A gap that is not flagged may be there and too small for these cases."
-    note = Text(f"{looks} looks, corrected by Holm. {told} {missed}", "warning" if flagged else "plain")
+    note = Text(
+        f"{looks} looks (the pair of a column of two groups counts once), corrected by Holm. {told} {missed}",
+        "warning" if flagged else "plain",
+    )
     return Section("subgroups", "Subgroups", [note, Table("subgroups", pd.DataFrame(rows))])
 
 

@@ -198,6 +198,7 @@ def test_a_threshold_that_is_given_is_told_beside_the_stored_one() -> None:
     page = classification_page(judged, None, replace(FACTS, decision=decision))
     told = words(page, "operating-point")
     assert "Called at the threshold of 0.7 that was given, in place of the stored one (0.2 for pneumonia)" in told
+    assert "no rule chose it" in words(page, "limits")
     rates = table(page, "operating_point").set_index("figure")["value"]
     positive = judged.labels == 1
     assert rates["sensitivity"].value == pytest.approx((judged.probabilities[positive, 1] >= 0.7).mean())

@@ -11,6 +11,9 @@ from medcnn.report.page import Block, Facts, Section, Table, Text
 NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
+_NOT_TOLD = "not known: nothing told the patients apart, and cases of one may stand in several splits"
+
+
 def data_section(facts: RunFacts, judged: Mapping[str, int]) -> Section:
     """Flow, splits and proof.
 
@@ -51,7 +54,8 @@ def splits_table(data: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for name, split in _mapping(data.get("splits")).items():
         row: dict[str, object] = {"split": NAMES.get(name, name), "cases": _count(split, "cases")}
-        row["patients"] = _count(split, "patients")
+        if "patients" in _mapping(split):
+            row["patients"] = _count(split, "patients")
         rows.append(row | _classes(_mapping(split)))
     return pd.DataFrame(rows)
 
@@ -69,8 +73,9 @@ def _proof(data: Mapping[str, Any]) -> list[Block]:
     if not proof:
         return [Text("Whether splits share a patient or a picture is not provided.", "warning")]
     shared = {name: int(proof.get(f"{name}_shared") or 0) for name in ("patients", "contents")}
+    told = bool(data.get("patients_told", True))
     facts = {
-        "Patients in more than one split": f"{shared['patients']:,}",
+        "Patients in more than one split": f"{shared['patients']:,}" if told else _NOT_TOLD,
         "Pictures in more than one split": f"{shared['contents']:,}",
         "Cases compared": f"{int(proof.get('checked') or 0):,}",
     }

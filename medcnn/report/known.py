@@ -56,17 +56,29 @@ def _headline(facts: RunFacts, page: Page) -> str:
 
 def _partition(facts: RunFacts, page: Page) -> str:
     counts = [f"{name}: {split.get('cases', 0):,} cases" for name, split in _splits(facts).items()]
-    return f"By patient, stratified by class, seeded ({'; '.join(counts)})." if counts else ""
+    by = "By patient" if _patients_told(facts) else "By case, for nothing told the patients apart"
+    return f"{by}, stratified by class, seeded ({'; '.join(counts)})." if counts else ""
 
 
 def _disjoint(facts: RunFacts, page: Page) -> str:
     proof = facts.data.get("proof", {})
     if not proof:
         return ""
+    if not _patients_told(facts):
+        return (
+            f"Pixel content: {proof.get('contents_shared', 0)} contents are shared by splits, "
+            f"{proof.get('checked', 0):,} cases checked. Nothing told the patients apart: whether splits share one is "
+            "not known."
+        )
     return (
         f"Patient and pixel content: {proof.get('patients_shared', 0)} patients and {proof.get('contents_shared', 0)} "
         f"contents are shared by splits, {proof.get('checked', 0):,} cases checked."
     )
+
+
+def _patients_told(facts: RunFacts) -> bool:
+    """Whether anything told the patients of the data apart."""
+    return bool(facts.data.get("patients_told", True))
 
 
 def _splits(facts: RunFacts) -> dict[str, Mapping[str, Any]]:
@@ -77,7 +89,8 @@ def _split_counts(facts: RunFacts, page: Page) -> str:
     told = []
     for name, split in _splits(facts).items():
         classes = ", ".join(f"{value:,} {label}" for label, value in split.get("classes", {}).items())
-        told.append(f"{name}: {split.get('patients', 0):,} patients, {split.get('cases', 0):,} cases ({classes})")
+        patients = f"{split.get('patients', 0):,} patients, " if _patients_told(facts) else ""
+        told.append(f"{name}: {patients}{split.get('cases', 0):,} cases ({classes})")
     return "; ".join(told)
 
 
@@ -171,7 +184,8 @@ def _internal_test(facts: RunFacts, page: Page) -> str:
     if page.split != "test":
         waiting = f"{test['cases']:,} test cases are kept apart and are not judged on this page"
         return f"No: the validation cases that chose the model are judged; {waiting}."
-    return f"Yes: {test['cases']:,} cases of {test.get('patients', 0):,} patients that took no part in training."
+    patients = f" of {test.get('patients', 0):,} patients" if _patients_told(facts) else ""
+    return f"Yes: {test['cases']:,} cases{patients} that took no part in training."
 
 
 def _model_identity(facts: RunFacts, page: Page) -> str:

@@ -5,6 +5,8 @@ import pandas as pd
 from medcnn.report.page import Block, Table, Text
 
 _NAMED = 3
+# What is done to images, as it stands in a name behind that of a finding; all others are columns of the cases.
+_PROBE = r"(?:^|: )(marker|hidden|border)(?=$|[: ])"
 _CAPTION = "Whether the probability follows something that has nothing to do with the finding."
 _P = (
     "p is of the hypothesis that the effect lies within its margin: a small one says that it lies beyond. A p near 1 "
@@ -31,8 +33,8 @@ def shortcut_blocks(table: pd.DataFrame) -> list[Block]:
 
 def looked_for(table: pd.DataFrame) -> str:
     """``marker (8 looks), hidden (4), border (1), scanner (2)``: what was looked for, by kind."""
-    kinds = table["name"].astype(str).str.partition(":")[0].str.partition(" = ")[0]
-    kinds = kinds.str.replace(r"^(marker) .$", r"\1", regex=True)
+    names = table["name"].astype(str)
+    kinds = names.str.extract(_PROBE, expand=False).fillna(names.str.partition(" = ")[0].str.split(": ").str[-1])
     return ", ".join(f"{kind} ({count})" for kind, count in kinds.value_counts(sort=False).items())
 
 
@@ -46,6 +48,8 @@ def _none_beyond(table: pd.DataFrame) -> str:
 
 def _by_size(table: pd.DataFrame) -> pd.Series:
     """Effects as shares of their margins, the largest first; a column's effect is a share of pairs, 0.5 is none."""
+    if "of_margin" in table:
+        return table["of_margin"].dropna().sort_values(ascending=False, kind="stable")
     if not {"effect", "margin"} <= set(table.columns):
         return pd.Series(dtype=float)
     of_column = table["name"].astype(str).str.contains(" = ", regex=False)
@@ -55,7 +59,9 @@ def _by_size(table: pd.DataFrame) -> pd.Series:
 
 def _rows(table: pd.DataFrame) -> pd.DataFrame:
     """What was looked for and what was seen, those first of which chance explains least."""
-    told = table.reindex(columns=["name", "sentence", "effect", "low", "high", "margin", "p_adjusted", "flagged"])
-    return told.sort_values("p_adjusted", kind="stable").rename(
-        columns={"name": "looked for", "sentence": "seen", "margin": "flagged beyond"}
-    )
+    beyond = "limit" if "limit" in table else "margin"
+    kept = ["name", "sentence", "effect", "low", "high", "what", beyond, "of_margin", "p_adjusted", "flagged"]
+    told = table.reindex(columns=[name for name in kept if name in table or name not in ("what", "of_margin")])
+    named = {"name": "looked for", "sentence": "seen", "what": "the effect is", beyond: "flagged beyond",
+             "of_margin": "share of the margin"}  # fmt: skip
+    return told.sort_values("p_adjusted", kind="stable").rename(columns=named)

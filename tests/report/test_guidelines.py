@@ -11,11 +11,12 @@ import yaml
 from medcnn.errors import ReportError
 from medcnn.metrics.estimate import Estimate
 from medcnn.report.about import QUESTIONS, about_template, checked_about
+from medcnn.report.data_section import data_section
 from medcnn.report.facts import RunFacts
 from medcnn.report.guidelines import GUIDELINES, checklist, checklist_table, guideline, guidelines_section
 from medcnn.report.known import ANSWERS, known_answers
 from medcnn.report.model_card import model_card
-from medcnn.report.page import Checklist, Headline, Page, Section, Table, Text
+from medcnn.report.page import Checklist, Facts, Headline, Page, Section, Table, Text
 
 TRIPOD = (
     "1 2 3a 3b 3c 4 5a 5b 6a 6b 6c 7 8a 8b 8c 9a 9b 9c 10 11 12a 12b 12c 12d 12e 12f 12g 13 14 15 16 17 "
@@ -105,6 +106,21 @@ def test_a_page_of_validation_cases_claims_no_test_on_others() -> None:
         "No: the validation cases that chose the model are judged; 522 test cases are kept apart and are not judged on "
         "this page."
     )
+
+
+def test_where_nothing_told_patients_apart_no_answer_counts_them() -> None:
+    splits = {"test": {"cases": 5, "classes": {"a": 5}}}
+    data = {"patients_told": False, "splits": splits, "proof": {"contents_shared": 0, "checked": 5}}
+    told = known_answers(RunFacts(run_id="r", data=data), page())
+    assert told["internal_test"] == "Yes: 5 cases that took no part in training."
+    assert told["split_counts"] == "test: 5 cases (5 a)"
+    assert told["partition"].startswith("By case, for nothing told the patients apart")
+    assert "whether splits share one is not known" in told["disjoint"]
+    blocks = data_section(RunFacts(data=data), {}).blocks
+    assert (
+        next(b for b in blocks if isinstance(b, Facts)).facts["Patients in more than one split"].startswith("not known")
+    )
+    assert all("patients" not in block.frame for block in blocks if isinstance(block, Table))
 
 
 def test_what_a_model_is_for_does_not_answer_what_it_means_for_practice() -> None:

@@ -61,6 +61,19 @@ def test_without_a_flag_the_page_says_what_was_looked_for_and_names_the_three_la
     assert said[1].endswith("About site = A. About marker R: upper left. About border.")
 
 
+def test_looks_at_several_findings_are_counted_by_what_was_done() -> None:
+    names = ["Mass: marker L: upper left", "Edema: marker L: upper left", "Mass: border", "Edema: site = A"]
+    assert looked_for(pd.DataFrame({"name": names})) == "marker (2), border (1), site (1)"
+
+
+def test_sizes_that_the_examination_gives_are_taken_as_they_are() -> None:
+    told = looks(False).assign(of_margin=[0.1, 0.2, 0.9, np.nan, 0.3], what="a shift", limit="0.4 standard deviations")
+    blocks = shortcut_blocks(told)
+    assert blocks[1].text.endswith("About hidden: upper left. About site = A. About marker R: upper left.")  # type: ignore[union-attr]
+    assert isinstance(blocks[-1], Table)
+    assert blocks[-1].frame["flagged beyond"].tolist() == ["0.4 standard deviations"] * 5
+
+
 def test_a_flagged_shortcut_is_a_warning_and_p_is_explained() -> None:
     blocks = shortcut_blocks(looks(True))
     assert blocks[0] == Text("About marker L: upper left.", "warning")

@@ -36,7 +36,7 @@ def manifest_of(source: Path) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     several = table.groupby("patient")["path"].transform("size") > 1
     thirds = pd.qcut(table["gray"], 3, labels=["dark", "middle", "bright"]).astype(str)
-    return table.drop(columns="gray").assign(films_of_patient=np.where(several, "several", "one"), brightness=thirds)
+    return table.drop(columns="gray").assign(films=np.where(several, "several", "one"), brightness=thirds)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from medcnn.report.classification_page import classification_page
 from medcnn.report.facts import RunFacts
 from medcnn.report.outcome import Outcome
 from medcnn.report.outcome_table import outcome_from_table
-from medcnn.report.page_html import write_page
+from medcnn.report.page.html import write_page
 
 
 def predictions(cases: int, patients: int, seed: int, split: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def drawn_with(classes: tuple[str, ...]) -> "Draw":
     """What draws three planes with an outline around each class."""
-    from medcnn.report.outline import outline_figure, save_outline
+    from medcnn.report.figures.outline import outline_figure, save_outline
 
     def draw(path: Path, volume: "Volume", labels: "np.ndarray", caption: str) -> None:
         save_outline(path, outline_figure(volume.voxels, labels, volume.affine, classes, caption))

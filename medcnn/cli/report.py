@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from medcnn.cli.judged import Judged, Numbers
-    from medcnn.report.page import Page
+    from medcnn.report.page.blocks import Page
 
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
 

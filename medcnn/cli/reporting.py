@@ -12,14 +12,14 @@ import yaml
 from medcnn.cli.judged import Judged
 from medcnn.errors import ReportError
 from medcnn.metrics.estimate import Estimate
-from medcnn.report.about import about_template, checked_about
 from medcnn.report.classification_page import classification_page
 from medcnn.report.comparison import comparison_sections
 from medcnn.report.facts import RunFacts
-from medcnn.report.guidelines import guidelines_section
+from medcnn.report.guidelines.about import about_template, checked_about
+from medcnn.report.guidelines.lists import guidelines_section
 from medcnn.report.model_card import model_card
-from medcnn.report.page import Headline, Page, Section
-from medcnn.report.page_html import write_page
+from medcnn.report.page.blocks import Headline, Page, Section
+from medcnn.report.page.html import write_page
 from medcnn.report.segmentation_comparison import compared_cases_section
 from medcnn.report.segmentation_page import segmentation_page
 

@@ -3,15 +3,17 @@
 import pandas as pd
 
 from medcnn.metrics.estimate import NAN, Estimate
-from medcnn.report.calibration_section import calibration_section
-from medcnn.report.calibration_words import fault
-from medcnn.report.data_section import data_section
-from medcnn.report.discrimination import discrimination_section
 from medcnn.report.evidence import NO_THRESHOLD, Evidence, gather, told
-from medcnn.report.examination_section import examination_section
 from medcnn.report.facts import RunFacts
-from medcnn.report.failures_section import failures_section
-from medcnn.report.identity_section import (
+from medcnn.report.outcome import Outcome
+from medcnn.report.page.blocks import Block, Facts, Headline, Page, Section, Table, Text
+from medcnn.report.sections.calibration import calibration_section
+from medcnn.report.sections.calibration_words import fault
+from medcnn.report.sections.data_flow import data_section
+from medcnn.report.sections.discrimination import discrimination_section
+from medcnn.report.sections.examination import examination_section
+from medcnn.report.sections.failures import failures_section
+from medcnn.report.sections.identity import (
     identity_section,
     made_of,
     preprocessing_section,
@@ -19,13 +21,11 @@ from medcnn.report.identity_section import (
     run_below,
     title_of,
 )
-from medcnn.report.limits_section import limits_section
-from medcnn.report.operating_section import operating_section
-from medcnn.report.outcome import Outcome
-from medcnn.report.page import Block, Facts, Headline, Page, Section, Table, Text
-from medcnn.report.raised import for_the_top, raised
-from medcnn.report.subgroup_section import subgroup_section
-from medcnn.report.usefulness_section import abstention_section, decision_curve_section
+from medcnn.report.sections.limits import limits_section
+from medcnn.report.sections.operating_point import operating_section
+from medcnn.report.sections.raised import for_the_top, raised
+from medcnn.report.sections.subgroups import subgroup_section
+from medcnn.report.sections.usefulness import abstention_section, decision_curve_section
 
 _RATIO = (
     "Observed over expected: how many cases have the finding for each that the probabilities promise. 1 is right; "

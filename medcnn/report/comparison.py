@@ -9,14 +9,14 @@ import pandas as pd
 from medcnn.metrics.delong import Comparison, compare_auroc
 from medcnn.metrics.paired import PairedShares, Truth, paired_shares
 from medcnn.metrics.rates import rates
-from medcnn.report.comparison_figures import compared_roc_figure
-from medcnn.report.discrimination import curve_table, thinned
 from medcnn.report.evidence import NO_THRESHOLD, SHOWN, calibration_of
 from medcnn.report.facts import TABLE, RunFacts
-from medcnn.report.identity_section import made_of
+from medcnn.report.figures.comparison import compared_roc_figure
 from medcnn.report.matching import Matched, matched
 from medcnn.report.outcome import Finding, Outcome, roc_of
-from medcnn.report.page import Block, Facts, Headline, Page, Picture, Section, Table, Text
+from medcnn.report.page.blocks import Block, Facts, Headline, Page, Picture, Section, Table, Text
+from medcnn.report.sections.discrimination import curve_table, thinned
+from medcnn.report.sections.identity import made_of
 
 _CALIBRATION = {
     "observed_over_expected": "observed over expected (1 is right)",

@@ -27,7 +27,8 @@ class RunFacts:
         decision: Temperature and thresholds; empty where none was stored.
         model: Of the logged product: ``digest``, ``task`` and ``net`` class paths, ``parameters`` (a count),
             ``classes``, ``multilabel``, ``preprocess`` (list of class path and arguments), ``provenance``.
-        about: What a person wrote about the model (intended use and so on), by the keys of ``medcnn.report.about``.
+        about: What a person wrote about the model (intended use and so on), by the keys of
+            ``medcnn.report.guidelines.about``.
         folder: Where the run's artifacts lie as files: ``val/`` and ``test/`` with their tables and pictures; None
             where there are none.
     """

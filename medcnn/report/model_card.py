@@ -6,9 +6,9 @@ from typing import Any
 
 from medcnn.metrics.estimate import Estimate
 from medcnn.report.facts import RunFacts
-from medcnn.report.guidelines import NOT_PROVIDED
-from medcnn.report.known import known_answers
-from medcnn.report.page import Headline, Page
+from medcnn.report.guidelines.known import known_answers
+from medcnn.report.guidelines.lists import NOT_PROVIDED
+from medcnn.report.page.blocks import Headline, Page
 
 FORMAT = "medcnn-model-card/1"
 

@@ -5,8 +5,8 @@ import pandas as pd
 
 from medcnn.errors import ReportError
 from medcnn.metrics.group_means import mean_difference, mean_of
-from medcnn.report.overlap_sections import FIGURES
-from medcnn.report.page import Facts, Headline, Section, Table
+from medcnn.report.page.blocks import Facts, Headline, Section, Table
+from medcnn.report.sections.overlap import FIGURES
 from medcnn.report.segmented_cases import SegmentedCases, cases_from_table
 
 #: Volumes of the truth in mm3 may differ by so much where two runs read one label.

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 
 from medcnn.metrics.estimate import Estimate
-from medcnn.report.data_section import data_section
-from medcnn.report.examination_section import examination_section
 from medcnn.report.facts import RunFacts
-from medcnn.report.identity_section import (
+from medcnn.report.page.blocks import Facts, Page, Section, Text
+from medcnn.report.sections.data_flow import data_section
+from medcnn.report.sections.examination import examination_section
+from medcnn.report.sections.identity import (
     identity_section,
     made_of,
     preprocessing_section,
@@ -15,7 +16,7 @@ from medcnn.report.identity_section import (
     run_below,
     title_of,
 )
-from medcnn.report.overlap_sections import (
+from medcnn.report.sections.overlap import (
     failures_section,
     groups_section,
     headline,
@@ -23,8 +24,7 @@ from medcnn.report.overlap_sections import (
     patients_section,
     volume_section,
 )
-from medcnn.report.page import Facts, Page, Section, Text
-from medcnn.report.raised import for_the_top, raised
+from medcnn.report.sections.raised import for_the_top, raised
 from medcnn.report.segmented_cases import SegmentedCases, cases_from_table
 
 SPLITS = {"val": "validation cases", "test": "test cases"}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medcnn.explain.embedding import nearest, project, remoteness
-from medcnn.report.examination_figures import embedding_figure
+from medcnn.report.figures.examination import embedding_figure
 from medcnn.report.outcome import UNKNOWN
 from medcnn.tracking.bench import Bench, Told
 from medcnn.tracking.casework import case_names, case_table, groups_of

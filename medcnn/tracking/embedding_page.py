@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from medcnn.report.canvas import COLORS
+from medcnn.report.figures.canvas import COLORS
 
 #: Words of the buttons, and the columns of each view.
 VIEWS = {

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 from medcnn.explain.randomization import randomized_similarity, steps_table, verdict
-from medcnn.report.examination_figures import randomization_figure
+from medcnn.report.figures.examination import randomization_figure
 from medcnn.report.outcome import Outcome
 from medcnn.tracking.bench import Bench, Told
 from medcnn.tracking.embedded import write_embedding, write_neighbors

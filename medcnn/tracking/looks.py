@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medcnn.explain.grad_cam import explain_maps
-from medcnn.report.figures import cam_grid_figure
+from medcnn.report.figures.evaluation import cam_grid_figure
 from medcnn.tracking.casework import case_names
 
 _NO_EVIDENCE = "no_positive_evidence"

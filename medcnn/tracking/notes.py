@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from medcnn.report.page import Headline, Page
+from medcnn.report.page.blocks import Headline, Page
 from medcnn.tracking.scrub import scrub, scrub_text
 
 #: Where MLflow keeps the description that stands on top of a run's page.

@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from medcnn.report.figures import confusion_figure, precision_recall_figure, reliability_figure, roc_figure
+from medcnn.report.figures.evaluation import confusion_figure, precision_recall_figure, reliability_figure, roc_figure
 from medcnn.report.outcome import Curve, Outcome, most_confident, precision_recall_of, reliability_of, roc_of
 from medcnn.tracking.casework import case_names, groups_of, patients_of
 from medcnn.tracking.looks import cam_figure

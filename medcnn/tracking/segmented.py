@@ -12,8 +12,8 @@ import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from medcnn.report.figures.segmentation import dice_figure, overlay_figure
 from medcnn.report.segmentation import CaseScores, Shown
-from medcnn.report.segmentation_figures import dice_figure, overlay_figure
 from medcnn.tracking.casework import case_names, groups_of, patients_of
 from medcnn.tracking.looks import pixels_of
 from medcnn.tracking.scrub import scrub

@@ -15,7 +15,7 @@ from medcnn.explain.embedding import embed
 from medcnn.explain.looks import Shortcut, in_short
 from medcnn.explain.robustness import Row, robustness, segmentation_robustness, worst_in_short
 from medcnn.explain.shortcuts import find_shortcuts
-from medcnn.report.examination_figures import robustness_figure
+from medcnn.report.figures.examination import robustness_figure
 from medcnn.report.intervals import Estimate, mean_auroc
 from medcnn.report.outcome import Finding, Outcome
 from medcnn.tracking.bench import BATCH, LONG, SECONDS, Bench, Told

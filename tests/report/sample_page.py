@@ -8,8 +8,8 @@ import pandas as pd
 from PIL import Image
 
 from medcnn.metrics.estimate import Estimate
-from medcnn.report.canvas import plain_figure
-from medcnn.report.page import Checklist, Facts, Headline, Item, Page, Picture, Section, Table, Text
+from medcnn.report.figures.canvas import plain_figure
+from medcnn.report.page.blocks import Checklist, Facts, Headline, Item, Page, Picture, Section, Table, Text
 
 EVIL = "<img src=x onerror=alert(1)>\"'&"
 

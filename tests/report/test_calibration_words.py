@@ -8,10 +8,10 @@ from report_fakes import planted
 
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.reliability import calibration_figures
-from medcnn.report.calibration_words import fault, worsened
 from medcnn.report.classification_page import headline, verdict
 from medcnn.report.evidence import gather
 from medcnn.report.facts import RunFacts
+from medcnn.report.sections.calibration_words import fault, worsened
 
 
 @pytest.mark.parametrize(("shift", "stretch", "words"), [

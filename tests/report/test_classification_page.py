@@ -10,13 +10,13 @@ from report_fakes import planted
 
 from medcnn.metrics.delong import auroc_interval
 from medcnn.report.classification_page import classification_page
-from medcnn.report.discrimination import POINTS, thinned
 from medcnn.report.facts import RunFacts
-from medcnn.report.figures import roc_figure
+from medcnn.report.figures.evaluation import roc_figure
 from medcnn.report.outcome import Finding, roc_of
 from medcnn.report.outcome_table import at_threshold
-from medcnn.report.page import Facts, Headline, Page, Picture, Section, Table, Text
-from medcnn.report.page_files import check_names
+from medcnn.report.page.blocks import Facts, Headline, Page, Picture, Section, Table, Text
+from medcnn.report.page.files import check_names
+from medcnn.report.sections.discrimination import POINTS, thinned
 
 FACTS = RunFacts(
     run_id="r1",

@@ -12,7 +12,7 @@ from medcnn.metrics.delong import compare_auroc
 from medcnn.report.comparison import comparison_page, comparison_sections, flat
 from medcnn.report.facts import RunFacts
 from medcnn.report.outcome import Outcome
-from medcnn.report.page import Headline, Page, Picture, Table
+from medcnn.report.page.blocks import Headline, Page, Picture, Table
 
 FIRST, SECOND = (
     RunFacts(name="one", config={"a": {"lr": 1, "same": 2}}),

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from medcnn.metrics.delong import compare_auroc
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.subgroups import Gap, Group
-from medcnn.report.comparison_figures import compared_roc_figure, forest_figure
+from medcnn.report.figures.comparison import compared_roc_figure, forest_figure
 from medcnn.report.outcome import Finding, roc_of
 
 UNKNOWN = Estimate(float("nan"), reason="too few")

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from browser import MISSING, DevTools, find_chromium, open_page
 
-from medcnn.report.embedding_page import embedding_html, write_embedding_page
+from medcnn.report.page.embedding import embedding_html, write_embedding_page
 
 HOSTILE = "<img src=x onerror=window.hit=1>"
 SCRIPTED = "</script><script>window.hit=1</script>"

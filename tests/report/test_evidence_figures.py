@@ -10,7 +10,7 @@ from medcnn.metrics.conformal import Selective
 from medcnn.metrics.decision_curve import DecisionCurve
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.reliability import ReliabilityBin
-from medcnn.report.evidence_figures import (
+from medcnn.report.figures.evidence import (
     bland_altman_figure,
     decision_curve_figure,
     reliability_figure,

@@ -7,8 +7,8 @@ from drawing import drawn, words
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_hex
 
-from medcnn.report.canvas import COLORS
-from medcnn.report.examination_figures import (
+from medcnn.report.figures.canvas import COLORS
+from medcnn.report.figures.examination import (
     embedding_figure,
     learning_curve_figure,
     randomization_figure,

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from medcnn.report.figures import (
+from medcnn.report.figures.evaluation import (
     cam_grid_figure,
     confusion_figure,
     precision_recall_figure,
@@ -106,7 +106,7 @@ def test_captions_stay_inside_the_picture_for_any_number_of_cases(n: int) -> Non
 
 def test_drawing_leaves_nothing_behind_in_pyplot() -> None:
     code = (
-        "import sys, numpy as np; from medcnn.report.figures import *; from medcnn.report.outcome import *;"
+        "import sys, numpy as np; from medcnn.report.figures.evaluation import *; from medcnn.report.outcome import *;"
         "roc_figure([roc_of(Finding('a', np.array([.1, .9]), np.array([False, True]), .5))]);"
         "print('matplotlib.pyplot' in sys.modules)"
     )

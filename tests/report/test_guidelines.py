@@ -10,13 +10,13 @@ import yaml
 
 from medcnn.errors import ReportError
 from medcnn.metrics.estimate import Estimate
-from medcnn.report.about import QUESTIONS, about_template, checked_about
-from medcnn.report.data_section import data_section
 from medcnn.report.facts import RunFacts
-from medcnn.report.guidelines import GUIDELINES, checklist, checklist_table, guideline, guidelines_section
-from medcnn.report.known import ANSWERS, known_answers
+from medcnn.report.guidelines.about import QUESTIONS, about_template, checked_about
+from medcnn.report.guidelines.known import ANSWERS, known_answers
+from medcnn.report.guidelines.lists import GUIDELINES, checklist, checklist_table, guideline, guidelines_section
 from medcnn.report.model_card import model_card
-from medcnn.report.page import Checklist, Facts, Headline, Page, Section, Table, Text
+from medcnn.report.page.blocks import Checklist, Facts, Headline, Page, Section, Table, Text
+from medcnn.report.sections.data_flow import data_section
 
 TRIPOD = (
     "1 2 3a 3b 3c 4 5a 5b 6a 6b 6c 7 8a 8b 8c 9a 9b 9c 10 11 12a 12b 12c 12d 12e 12f 12g 13 14 15 16 17 "

@@ -12,7 +12,7 @@ from medcnn.report.classification_page import classification_page, headline, ver
 from medcnn.report.evidence import gather
 from medcnn.report.facts import RunFacts
 from medcnn.report.outcome import Outcome
-from medcnn.report.page import Page
+from medcnn.report.page.blocks import Page
 
 FACTS = RunFacts(run_id="r1")
 

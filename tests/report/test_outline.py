@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from medcnn.report.outline import outline_figure
+from medcnn.report.figures.outline import outline_figure
 
 CLASSES = ("background", "ball")
 FLIPPED = np.diag([-1.0, 1.0, 2.0, 1.0])

@@ -6,7 +6,7 @@ import pytest
 from browser import MISSING, find_chromium, open_page
 from sample_page import EVIL, page_of_all
 
-from medcnn.report.page_html import write_page
+from medcnn.report.page.html import write_page
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_chromium() is None, reason=MISSING)]
 

@@ -13,9 +13,9 @@ from PIL import Image
 from sample_page import page_of_all, png
 
 from medcnn.metrics.estimate import Estimate
-from medcnn.report.page import Page, Picture, Section, Table
-from medcnn.report.page_files import csv_of, pictures_of, put, with_index
-from medcnn.report.page_html import write_page
+from medcnn.report.page.blocks import Page, Picture, Section, Table
+from medcnn.report.page.files import csv_of, pictures_of, put, with_index
+from medcnn.report.page.html import write_page
 
 
 def page(*blocks: object) -> Page:

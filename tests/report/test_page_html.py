@@ -12,9 +12,9 @@ import pytest
 from sample_page import EVIL, Seen, page_of_all, png
 
 from medcnn.metrics.estimate import Estimate
-from medcnn.report.canvas import plain_figure
-from medcnn.report.page import Checklist, Headline, Item, Page, Picture, Section, Table, Text
-from medcnn.report.page_html import render, write_page
+from medcnn.report.figures.canvas import plain_figure
+from medcnn.report.page.blocks import Checklist, Headline, Item, Page, Picture, Section, Table, Text
+from medcnn.report.page.html import render, write_page
 
 VOID = {"meta", "link", "img", "br", "hr"}
 

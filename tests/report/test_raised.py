@@ -8,13 +8,13 @@ import pytest
 from report_fakes import planted
 
 from medcnn.metrics.operating_point import threshold_for_sensitivity, widened
-from medcnn.report.alternatives import alternatives_table
 from medcnn.report.classification_page import classification_page
 from medcnn.report.evidence import gather
 from medcnn.report.facts import RunFacts
 from medcnn.report.outcome import Outcome
-from medcnn.report.page import Page, Section, Table, Text
-from medcnn.report.raised import for_the_top, raised
+from medcnn.report.page.blocks import Page, Section, Table, Text
+from medcnn.report.sections.alternatives import alternatives_table
+from medcnn.report.sections.raised import for_the_top, raised
 
 RUN = RunFacts(run_id="r1", name="chest")
 

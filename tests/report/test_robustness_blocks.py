@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from medcnn.report.page import Picture, Table, Text
-from medcnn.report.robustness_blocks import robustness_blocks
-from medcnn.report.shortcut_blocks import looked_for, shortcut_blocks
+from medcnn.report.page.blocks import Picture, Table, Text
+from medcnn.report.sections.robustness import robustness_blocks
+from medcnn.report.sections.shortcuts import looked_for, shortcut_blocks
 
 
 def strained() -> pd.DataFrame:

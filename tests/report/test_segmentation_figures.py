@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+from medcnn.report.figures.segmentation import CLASS_COLORS, FILL, dice_figure, overlay_figure
 from medcnn.report.segmentation import CaseScores, Shown
-from medcnn.report.segmentation_figures import CLASS_COLORS, FILL, dice_figure, overlay_figure
 
 CLASSES = ["background", "front", "back"]
 

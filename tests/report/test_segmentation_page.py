@@ -9,8 +9,8 @@ import pytest
 
 from medcnn.errors import ReportError
 from medcnn.report.facts import RunFacts
-from medcnn.report.page import Headline, Page, Picture, Table, Text
-from medcnn.report.page_html import render
+from medcnn.report.page.blocks import Headline, Page, Picture, Table, Text
+from medcnn.report.page.html import render
 from medcnn.report.segmentation_comparison import compared_cases_section
 from medcnn.report.segmentation_page import segmentation_page
 from medcnn.report.segmented_cases import cases_from_table

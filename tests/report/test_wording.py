@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medcnn.metrics.estimate import Estimate
-from medcnn.report.page_tables import grid
-from medcnn.report.wording import cell, column_style, count, interval, is_known, p_value, share, text
+from medcnn.report.page.tables import grid
+from medcnn.report.page.wording import cell, column_style, count, interval, is_known, p_value, share, text
 
 
 @pytest.mark.parametrize(

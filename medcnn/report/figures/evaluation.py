@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from medcnn.report.canvas import (
+from medcnn.report.figures.canvas import (
     FAINT,
     INK,
     SMALL,

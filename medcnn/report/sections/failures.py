@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from medcnn.report.evidence import Evidence
 from medcnn.report.outcome import UNKNOWN, Outcome, most_confident
-from medcnn.report.page import Block, Facts, Picture, Section, Table, Text
+from medcnn.report.page.blocks import Block, Facts, Picture, Section, Table, Text
 from medcnn.report.run_files import read_picture, read_table
 
 LISTED = 20

@@ -5,13 +5,13 @@ import pandas as pd
 
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.rates import at_prevalence
-from medcnn.report.alternatives import CONFIDENCE, MISS, alternatives_table
-from medcnn.report.drops import rate_drops
 from medcnn.report.evidence import RATES, Evidence, estimate_table, methods
-from medcnn.report.evidence_figures import threshold_figure
-from medcnn.report.figures import confusion_figure
+from medcnn.report.figures.evaluation import confusion_figure
+from medcnn.report.figures.evidence import threshold_figure
 from medcnn.report.outcome import Finding
-from medcnn.report.page import Block, Picture, Section, Table, Text
+from medcnn.report.page.blocks import Block, Picture, Section, Table, Text
+from medcnn.report.sections.alternatives import CONFIDENCE, MISS, alternatives_table
+from medcnn.report.sections.drops import rate_drops
 
 NAMES = {
     "sensitivity": "sensitivity",

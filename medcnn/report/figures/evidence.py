@@ -14,7 +14,7 @@ from medcnn.metrics.conformal import Selective
 from medcnn.metrics.decision_curve import DecisionCurve
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.reliability import ReliabilityBin
-from medcnn.report.canvas import (
+from medcnn.report.figures.canvas import (
     COLORS,
     DASHED,
     FAINT,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from medcnn.metrics.estimate import Estimate
 from medcnn.report.facts import RunFacts
-from medcnn.report.page import Facts, Headline, Page, Picture, Section, Table
+from medcnn.report.page.blocks import Facts, Headline, Page, Picture, Section, Table
 
 
 def points_to(*places: tuple[str, ...]) -> Callable[[RunFacts, Page], str]:

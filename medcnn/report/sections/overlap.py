@@ -9,9 +9,9 @@ import pandas as pd
 from medcnn.metrics.agreement import BlandAltman, bland_altman
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.group_means import group_means, mean_of
-from medcnn.report.evidence_figures import bland_altman_figure
-from medcnn.report.page import Block, Headline, Picture, Section, Table, Text
-from medcnn.report.segmentation_figures import dice_figure
+from medcnn.report.figures.evidence import bland_altman_figure
+from medcnn.report.figures.segmentation import dice_figure
+from medcnn.report.page.blocks import Block, Headline, Picture, Section, Table, Text
 from medcnn.report.segmented_cases import SegmentedCases
 
 #: Column of the table of cases to how it is told.

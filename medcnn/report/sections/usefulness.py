@@ -11,9 +11,9 @@ from medcnn.metrics.decision_curve import DecisionCurve, decision_curve
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.rates import share
 from medcnn.report.evidence import Evidence, bounded_draws, estimate_table
-from medcnn.report.evidence_figures import decision_curve_figure, selective_figure
+from medcnn.report.figures.evidence import decision_curve_figure, selective_figure
 from medcnn.report.outcome import Array, Finding, Outcome, called_wrongly
-from medcnn.report.page import Block, Picture, Section, Table, Text
+from medcnn.report.page.blocks import Block, Picture, Section, Table, Text
 
 ALPHAS = (0.1, 0.05)
 #: Of several findings: the table would be too wide to read.

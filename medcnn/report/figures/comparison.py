@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from medcnn.metrics.delong import Comparison
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.subgroups import Gap, Group
-from medcnn.report import wording
-from medcnn.report.canvas import (
+from medcnn.report.figures.canvas import (
     COLORS,
     DASHED,
     FAINT,
@@ -28,6 +27,7 @@ from medcnn.report.canvas import (
     style,
 )
 from medcnn.report.outcome import Curve
+from medcnn.report.page import wording
 
 BLUE, ORANGE = COLORS[:2]
 NAMES = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity", "ppv": "PPV", "npv": "NPV"}

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from medcnn.report.canvas import (
+from medcnn.report.figures.canvas import (
     COLORS,
     DASHED,
     FAINT,

@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from medcnn.report.figures import INK, SMALL
+from medcnn.report.figures.evaluation import INK, SMALL
+from medcnn.report.figures.segmentation import CLASS_COLORS
 from medcnn.report.segmentation import Plane, Shown, planes_of
-from medcnn.report.segmentation_figures import CLASS_COLORS
 
 #: Planes that show both sides of the patient.
 SIDED = ("axial", "coronal")

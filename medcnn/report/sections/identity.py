@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from medcnn.report.facts import RunFacts
-from medcnn.report.page import Block, Facts, Section, Table, Text
+from medcnn.report.page.blocks import Block, Facts, Section, Table, Text
 
 #: Characters of a digest that tell two apart; and of a title that is a line.
 SHORT, LONGEST_TITLE = 16, 120

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from medcnn.report.facts import RunFacts
-from medcnn.report.page import Block, Facts, Section, Table, Text
+from medcnn.report.page.blocks import Block, Facts, Section, Table, Text
 
 NAMES = {"train": "training", "val": "validation", "test": "test"}
 

@@ -10,10 +10,10 @@ import pandas as pd
 
 from medcnn.metrics.subgroup_columns import NOT_GIVEN
 from medcnn.metrics.subgroups import Gap, Group, Subgroups, subgroups
-from medcnn.report.comparison_figures import forest_figure
 from medcnn.report.evidence import Evidence
+from medcnn.report.figures.comparison import forest_figure
 from medcnn.report.outcome import Finding
-from medcnn.report.page import Block, Picture, Section, Table, Text
+from medcnn.report.page.blocks import Block, Picture, Section, Table, Text
 
 ALPHA, MINIMUM = 0.05, 20
 NAMES = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity",

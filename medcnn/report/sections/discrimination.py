@@ -5,13 +5,13 @@ import pandas as pd
 
 from medcnn.metrics.bootstrap import bootstrap_average_precision
 from medcnn.metrics.estimate import Estimate
-from medcnn.report.canvas import COLORS
-from medcnn.report.drops import auroc_drops
 from medcnn.report.evidence import Evidence, estimate_table, methods
-from medcnn.report.evidence_figures import BINS, score_histogram_figure
-from medcnn.report.figures import precision_recall_figure, roc_figure
+from medcnn.report.figures.canvas import COLORS
+from medcnn.report.figures.evaluation import precision_recall_figure, roc_figure
+from medcnn.report.figures.evidence import BINS, score_histogram_figure
 from medcnn.report.outcome import Curve, Finding, precision_recall_of, roc_of
-from medcnn.report.page import Block, Picture, Section, Table, Text
+from medcnn.report.page.blocks import Block, Picture, Section, Table, Text
+from medcnn.report.sections.drops import auroc_drops
 
 #: Points of a drawn curve: more cannot be told apart, and would make the table behind the picture long.
 POINTS = 400

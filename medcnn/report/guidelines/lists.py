@@ -9,8 +9,8 @@ import pandas as pd
 import yaml
 
 from medcnn.report.facts import RunFacts
-from medcnn.report.known import known_answers
-from medcnn.report.page import Checklist, Item, Page, Section, Text
+from medcnn.report.guidelines.known import known_answers
+from medcnn.report.page.blocks import Checklist, Item, Page, Section, Text
 
 #: Files of this package: number, topic, question and where the answer comes from, point by point.
 GUIDELINES = ("claim_2024", "tripod_ai")
@@ -19,7 +19,7 @@ NOT_PROVIDED = "not provided"
 
 def guideline(name: str) -> dict[str, Any]:
     """``title`` and ``items`` of a guideline, as its file holds them."""
-    text = files("medcnn.report").joinpath("guidelines", f"{name}.yaml").read_text("utf-8")
+    text = files("medcnn.report.guidelines").joinpath(f"{name}.yaml").read_text("utf-8")
     found: dict[str, Any] = yaml.safe_load(text)
     return found
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from medcnn.report.admission import FEW
 from medcnn.report.evidence import Evidence
-from medcnn.report.page import Section, Text
+from medcnn.report.page.blocks import Section, Text
 
 #: An interval of the AUC wider than this leaves open what the model is worth.
 WIDE = 0.1

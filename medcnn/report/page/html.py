@@ -16,10 +16,10 @@ from typing import NamedTuple
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from medcnn.report import wording
-from medcnn.report.page import Block, Page, Picture
-from medcnn.report.page_files import SHARPNESS, check_names, check_page_name, csv_of, pictures_of, put, tables_of
-from medcnn.report.page_tables import Grid, grid
+from medcnn.report.page import wording
+from medcnn.report.page.blocks import Block, Page, Picture
+from medcnn.report.page.files import SHARPNESS, check_names, check_page_name, csv_of, pictures_of, put, tables_of
+from medcnn.report.page.tables import Grid, grid
 
 #: What every page says on top, whatever it found.
 CAUTION = "Research software, no medical device: no result on this page should decide about a patient."
@@ -88,7 +88,7 @@ def _render(page: Page, pictures: Mapping[str, bytes]) -> str:
 
 @cache
 def _style() -> str:
-    return files("medcnn.report").joinpath("page.css").read_text(encoding="utf-8")
+    return files("medcnn.report.page").joinpath("page.css").read_text(encoding="utf-8")
 
 
 @cache
@@ -105,7 +105,7 @@ def _template() -> Template:
         "interval": wording.interval,
     }
     environment.globals |= {"NOT_PROVIDED": wording.NOT_PROVIDED, "CAUTION": CAUTION}
-    return environment.from_string(files("medcnn.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    return environment.from_string(files("medcnn.report.page").joinpath("page.html.j2").read_text(encoding="utf-8"))
 
 
 def _visible(value: object) -> object:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from medcnn.report.page import Section, Text
+from medcnn.report.page.blocks import Section, Text
 
 #: Sections whose warnings are told on top, each with the first few of them.
 ON_TOP, FIRST = ("subgroups", "examination"), 4

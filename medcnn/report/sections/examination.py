@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.figure import Figure
 
-from medcnn.report.examination_figures import (
+from medcnn.report.facts import RunFacts
+from medcnn.report.figures.examination import (
     embedding_figure,
     learning_curve_figure,
     randomization_figure,
 )
-from medcnn.report.facts import RunFacts
-from medcnn.report.page import Block, Picture, Section, Table, Text
-from medcnn.report.robustness_blocks import one_figure, robustness_blocks
+from medcnn.report.page.blocks import Block, Picture, Section, Table, Text
 from medcnn.report.run_files import read_table
-from medcnn.report.shortcut_blocks import shortcut_blocks
+from medcnn.report.sections.robustness import one_figure, robustness_blocks
+from medcnn.report.sections.shortcuts import shortcut_blocks
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from medcnn.report.facts import RunFacts
-from medcnn.report.page import Headline, Page
-from medcnn.report.pointers import points_to, section_that_holds
+from medcnn.report.guidelines.pointers import points_to, section_that_holds
+from medcnn.report.page.blocks import Headline, Page
 
 
 def known_answers(facts: RunFacts, page: Page) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from medcnn.metrics.delong import auroc_interval
 from medcnn.metrics.estimate import Estimate
 from medcnn.report.evidence import Evidence
-from medcnn.report.page import Text
+from medcnn.report.page.blocks import Text
 
 _WHY = "Validation cases chose the model and flatter it, or the test cases are of another kind."
 

@@ -8,11 +8,11 @@ from scipy.special import expit, softmax
 
 from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.reliability import ReliabilityBin, reliability
-from medcnn.report.calibration_words import fault, worsened
 from medcnn.report.evidence import SHOWN, Evidence, calibration_of
-from medcnn.report.evidence_figures import reliability_figure
+from medcnn.report.figures.evidence import reliability_figure
 from medcnn.report.outcome import Array, Finding, Outcome
-from medcnn.report.page import Block, Picture, Section, Table, Text
+from medcnn.report.page.blocks import Block, Picture, Section, Table, Text
+from medcnn.report.sections.calibration_words import fault, worsened
 
 Figures = Mapping[str, Estimate]
 BINS = 10

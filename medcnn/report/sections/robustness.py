@@ -4,8 +4,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from medcnn.metrics.estimate import NAN, Estimate
-from medcnn.report.examination_figures import robustness_figure
-from medcnn.report.page import Block, Picture, Table, Text
+from medcnn.report.figures.examination import robustness_figure
+from medcnn.report.page.blocks import Block, Picture, Table, Text
 
 NAMES = {"auroc": "AUROC", "dice": "Dice"}
 _CAPTION = "The same cases with worse images: how much a figure falls with the strength of the change."

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from medcnn.metrics.estimate import Estimate
-from medcnn.report import wording
-from medcnn.report.page_files import with_index
+from medcnn.report.page import wording
+from medcnn.report.page.files import with_index
 
 LONG, SENTENCE = 18, 60  # characters
 _NUMBER = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from medcnn.metrics.estimate import Estimate
-from medcnn.report.page import Checklist, Page, Picture, Table
+from medcnn.report.page.blocks import Checklist, Page, Picture, Table
 
 SHARPNESS = 1.6  # pixels of a saved picture to one of the figure: its letters stay sharp on a dense screen
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,99}")

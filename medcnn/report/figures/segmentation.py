@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from medcnn.report.canvas import COLORS, INK, SMALL, TEXT, TITLE
+from medcnn.report.figures.canvas import COLORS, INK, SMALL, TEXT, TITLE
 from medcnn.report.segmentation import CaseScores, Plane, Shown, planes_of
 
 #: Orange first: it stands out from gray images, and from the blue that follows.

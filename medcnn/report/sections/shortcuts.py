@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from medcnn.report.page import Block, Table, Text
+from medcnn.report.page.blocks import Block, Table, Text
 
 _NAMED = 3
 # What is done to images, as it stands in a name behind that of a finding; all others are columns of the cases.

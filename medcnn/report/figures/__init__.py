@@ -1,0 +1,1 @@
+"""Pictures of an evaluation, drawn from arrays and tables."""

@@ -1,0 +1,1 @@
+"""Reporting guidelines, and what answers them."""

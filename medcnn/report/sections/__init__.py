@@ -1,0 +1,1 @@
+"""Sections of a page, each from tables and what is known of the run."""

@@ -35,9 +35,10 @@ def matched(first: Outcome, second: Outcome) -> Matched:
     """The cases that both runs judged, by pseudonym.
 
     Raises:
-        ReportError: No question or no case in common, a truth that differs, or a case that stands twice with different
-            rows.
+        ReportError: No names of cases, no question or no case in common, a truth that differs, or a case that stands
+            twice with different rows.
     """
+    _refuse_nameless(first, second)
     one, other = admit(first), admit(second)
     names = _findings(one.outcome, other.outcome)
     rows, places = _shared(one.outcome, other.outcome)
@@ -53,6 +54,13 @@ def matched(first: Outcome, second: Outcome) -> Matched:
     kept = np.flatnonzero(both)
     left, right = left.take(kept), right.take(kept)
     return Matched(left, right, names, counts, _words(first, second, counts))
+
+
+def _refuse_nameless(first: Outcome, second: Outcome) -> None:
+    if first.named and second.named:
+        return
+    who = "neither table has" if not first.named and not second.named else "one of the two tables has not"
+    raise ReportError(f"{who} a column case: nothing says which rows belong together; add one")
 
 
 def _findings(first: Outcome, second: Outcome) -> list[str]:

@@ -80,6 +80,8 @@ class Outcome:
         split: ``test``, or ``val`` for cases that also chose the model.
         called_by: What made the calls: the ``stored`` thresholds, the ``table`` itself, which tells none, or a
             threshold that was ``given`` for this look alone.
+        named: Whether cases were given names; without them a case is the number of its row, and means nothing in
+            another table.
     """
 
     cases: Sequence[str]
@@ -94,6 +96,7 @@ class Outcome:
     groups: pd.DataFrame | None = None
     split: str = "test"
     called_by: Literal["stored", "table", "given"] = "stored"
+    named: bool = True
 
     @cached_property
     def owners(self) -> NDArray[np.int64] | None:

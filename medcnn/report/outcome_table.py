@@ -59,10 +59,11 @@ def outcome_from_table(
     if called_by == "table" and not multilabel:
         _refuse_gaps(calls or [])
     calls = _calls(shares, classes, multilabel, limits) if calls is None else calls
-    cases = _names(frame, "case") or [f"row {place}" for place in range(1, len(frame) + 1)]
+    named = "case" in frame
+    cases = _cases(frame) if named else [f"row {place}" for place in range(1, len(frame) + 1)]
     return Outcome(
         cases, shares, labels, calls, classes, multilabel, limits, _patients(frame, cases), _logits(frame, classes),
-        _groups(frame, describing), split, called_by,
+        _groups(frame, describing), split, called_by, named,
     )  # fmt: skip
 
 
@@ -216,6 +217,17 @@ def _logits(frame: pd.DataFrame, classes: Sequence[str]) -> Array | None:
         logit = _numbers(frame, "logit")
         return np.stack([np.zeros_like(logit), logit], axis=1)
     return None
+
+
+def _cases(frame: pd.DataFrame) -> list[str]:
+    names = _texts(frame, "case", keep_case=True).tolist()
+    if "" in names:
+        blank = names.count("")
+        rows = "1 row has" if blank == 1 else f"{blank:,} rows have"
+        raise ReportError(
+            f"{rows} no case name (first row {names.index('') + 1}): name every case, or leave the column case out"
+        )
+    return names
 
 
 def _patients(frame: pd.DataFrame, cases: Sequence[str]) -> list[str] | None:

@@ -52,6 +52,20 @@ def test_two_tables_are_paired_by_case_whatever_their_order(table: Path, capsys:
     assert "0.000" in next(line for line in capsys.readouterr().out.splitlines() if line.startswith("AUROC diff"))
 
 
+@pytest.mark.parametrize(
+    ("left_out", "said"), [(["mine", "other"], "neither table has"), (["other"], "one of the two")]
+)
+def test_tables_whose_rows_nothing_ties_together_are_not_compared(
+    table: Path, left_out: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("mine", "other"):
+        pd.read_csv(table).drop(columns=["case"] if name in left_out else []).to_csv(f"{name}_.csv", index=False)
+    assert main(["report", "mine_.csv", "--compare", "other_.csv"]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "which rows belong together" in error
+
+
 def test_pseudonyms_of_medcnn_stay_and_other_names_become_the_same_number_in_every_table() -> None:
     ours = pd.DataFrame({"case": ["c00000000000a", "c00000000000b"], "patient": ["Doe", ""]})
     numbers = Numbers()

@@ -71,6 +71,7 @@ def test_columns_without_a_meaning_are_left_out_unless_somebody_says_which_descr
         ({"label": ["c"], "probability/a": [0.5], "probability/b": [0.5]}, "label 'c' is none of a, b"),
         ({"label/a": [2], "probability/a": [0.5]}, "hold 0 for no, 1 for yes"),
         ({"label": [1], "probability": [0.5], "call": ["maybe"]}, "call 'maybe' is none of"),
+        ({"label": [1, 0, 1], "probability": [0.5] * 3, "case": ["a", " ", None]}, "2 rows have no case name"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_line(columns: dict[str, list[object]], words: str) -> None:

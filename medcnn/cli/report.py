@@ -58,16 +58,19 @@ class Report:
         self._check()
         # What these import takes a second, and --help has no use for it.
         from medcnn.cli.judged import Numbers
-        from medcnn.cli.reporting import keep, page_of, said_about
+        from medcnn.cli.reporting import check_place, keep, page_of, said_about
 
         numbers = Numbers()
         first = self._judged(self.run, said_about(self.about), numbers)
         second = None if self.compare is None else self._judged(self.compare, {}, numbers)
         for note in dict.fromkeys([*first.notes, *(second.notes if second else ())]):
             print(f"note     {note}")
+        check_place(self._out(first))
         page = page_of(first, second, self.prevalence)
-        out = keep(page, first.facts, self._out(first))
+        out, replaced = keep(page, first.facts, self._out(first))
         self._say(page, out, first)
+        if replaced:
+            print("         replaced the page that stood there")
         return 0
 
     def _check(self) -> None:

@@ -1,6 +1,7 @@
 """From what is judged to a page in a folder, and into the run."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -25,6 +26,10 @@ from medcnn.report.segmentation_page import segmentation_page
 
 #: Beside the page: what only people know of the model, to be filled in and given back with --about.
 ABOUT = "about.yaml"
+PAGE = "report.html"
+_OURS = re.compile(r'<meta name="generator" content="medcnn">')
+# Far beyond the head of a page, far short of its pictures.
+_HEAD = 65536
 
 
 def said_about(path: Path | None) -> dict[str, str]:
@@ -61,8 +66,39 @@ def page_of(first: Judged, second: Judged | None, prevalence: float | None) -> P
     return replace(page, sections=[*page.sections, guidelines_section(first.facts, page)])
 
 
-def keep(page: Page, facts: RunFacts, out: Path) -> Path:
-    """Write the page into ``out`` and log it into its run; returns the folder.
+def check_place(out: Path) -> None:
+    """Refuse a folder that holds something else than a report: its files would be mixed with those of a page.
+
+    Raises:
+        ReportError: The folder holds files, and no report among them.
+    """
+    if out.is_dir() and any(out.iterdir()) and not (out / PAGE).exists() and not (out / ABOUT).exists():
+        raise ReportError(f"{out.resolve().name} holds other files and no report: give a folder of its own with --out")
+
+
+def cleared(out: Path) -> bool:
+    """Take the tables and pictures of a page of medcnn out of a folder; whether such a page stood there.
+
+    Other files stay, and so does everything beside a page that another program wrote.
+    """
+    if not _made_here(out / PAGE):
+        return False
+    for folder, ending in (("tables", "*.csv"), ("pictures", "*.png")):
+        for old in (out / folder).glob(ending):
+            if old.is_file() or old.is_symlink():
+                old.unlink()
+    return True
+
+
+def _made_here(page: Path) -> bool:
+    if not page.is_file():
+        return False
+    with page.open(encoding="utf-8", errors="replace") as stream:
+        return _OURS.search(stream.read(_HEAD)) is not None
+
+
+def keep(page: Page, facts: RunFacts, out: Path) -> tuple[Path, bool]:
+    """Write the page into ``out`` and log it into its run; returns the folder, and whether it took a page's place.
 
     Only what was made here is logged: the folder may hold other files of the user. A page at a threshold that was given
     with the command is one look of many and not the run's report: it stays out of the run.
@@ -73,6 +109,7 @@ def keep(page: Page, facts: RunFacts, out: Path) -> Path:
         card = json.dumps(model_card(facts, page), indent=2, ensure_ascii=False, allow_nan=False)
         (folder / "model_card.json").write_text(card + "\n", encoding="utf-8")
         try:
+            replaced = cleared(out)
             shutil.copytree(folder, out, dirs_exist_ok=True)
         except OSError as error:
             raise ReportError(f"cannot write into {out}: {error}; give another folder with --out") from error
@@ -82,7 +119,7 @@ def keep(page: Page, facts: RunFacts, out: Path) -> Path:
             from medcnn.tracking.runs import log_report
 
             log_report(facts.run_id, folder, headline_of(page), report_note(page, facts.run_id), name=place)
-    return out
+    return out, replaced
 
 
 def place_in_run(page: Page, facts: RunFacts) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from medcnn.cli.judged import Numbers, nameless
 from medcnn.cli.main import main
+from medcnn.cli.reporting import cleared
 
 N = 120
 
@@ -140,3 +141,37 @@ def test_a_table_is_judged_without_torch_and_mlflow(table: Path) -> None:
         "print(sorted({'mlflow', 'torch', 'monai', 'pytorch_lightning'} & set(sys.modules)))"
     )
     assert subprocess.check_output([sys.executable, "-c", look]).decode().strip().endswith("[]")
+
+
+def test_a_second_page_in_a_folder_leaves_nothing_of_the_first_and_all_that_is_not_medcnns(
+    table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", "mine.csv", "--compare", "mine.csv", "--out", "page"]) == 0
+    assert "replaced the page" not in capsys.readouterr().out
+    first = {path.name for path in Path("page/tables").iterdir()}
+    for own in ("page/notes.txt", "page/tables/notes.txt", "page/mine.png"):
+        Path(own).write_text("mine")
+    pd.read_csv(table).drop(columns="sex").to_csv("bare.csv", index=False)
+    assert main(["report", "bare.csv", "--out", "page"]) == 0
+    assert "replaced the page that stood there" in capsys.readouterr().out
+    second = {path.name for path in Path("page/tables").iterdir()}
+    assert "subgroups.csv" in first - second
+    assert "notes.txt" in second
+    assert Path("page/notes.txt").exists()
+    assert Path("page/mine.png").exists()
+
+
+def test_a_folder_of_somebody_elses_is_no_place_for_a_page(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("films").mkdir()
+    Path("films/one.png").write_bytes(b"")
+    assert main(["report", "mine.csv", "--out", "films"]) == 2
+    assert "give a folder of its own" in capsys.readouterr().err
+    assert [path.name for path in Path("films").iterdir()] == ["one.png"]
+
+
+def test_tables_beside_a_page_of_another_program_stay(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "theirs.csv").write_text("a")
+    (tmp_path / "report.html").write_text("<html>theirs</html>")
+    assert not cleared(tmp_path)
+    assert (tmp_path / "tables" / "theirs.csv").exists()

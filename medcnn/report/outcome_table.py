@@ -9,14 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medcnn.errors import ReportError
-from medcnn.report.outcome import UNKNOWN, Array, Outcome
+from medcnn.report.outcome import Array, Outcome
+from medcnn.report.outcome_cells import MISSING, listed, numbers, of_each, texts
 
 #: Given a frame of texts, the columns that describe groups and the names of those that could name a person.
 Describing = Callable[[pd.DataFrame], tuple[pd.DataFrame, tuple[str, ...]]]
 RESERVED = ("case", "patient", "label", "probability", "logit", "split", "call")
 PARTS = ("label/", "probability/", "logit/", "group/", "call/")
 _NO, _YES = ("0", "0.0", "false", "no", "negative"), ("1", "1.0", "true", "yes", "positive")
-_MISSING = ("", "nan", "none", "na", "<na>", "-1", "-1.0", UNKNOWN)
 
 
 def outcome_from_table(
@@ -96,9 +96,9 @@ def _classes(frame: pd.DataFrame) -> list[str]:
     if "probability" not in frame and not named:
         raise ReportError(
             f"a table of predictions has a column probability, or probability/<class> for each class; "
-            f"found {_listed(frame)}"
+            f"found {listed(frame)}"
         )
-    words = set(_texts(frame, "label").unique()) - set(_MISSING)
+    words = set(texts(frame, "label").unique()) - set(MISSING)
     if named:
         return [f"not {named[0]}", named[0]]
     if not words <= {*_NO, *_YES}:
@@ -114,10 +114,10 @@ def _probabilities(frame: pd.DataFrame, classes: Sequence[str]) -> Array:
     column = f"probability/{classes[-1]}"
     single = column if column in frame else "probability"
     if len(classes) == 2 and single in frame and f"probability/{classes[0]}" not in frame:
-        share = _numbers(frame, single)
+        share = numbers(frame, single)
         shares = np.stack([1 - share, share], axis=1)
     else:
-        shares = _of_each(frame, "probability/", classes)
+        shares = of_each(frame, "probability/", classes)
     outside = ((shares < -1e-6) | (shares > 1 + 1e-6)).any(axis=1)
     if outside.any():
         row = int(outside.argmax())
@@ -130,7 +130,7 @@ def _probabilities(frame: pd.DataFrame, classes: Sequence[str]) -> Array:
 
 def _labels(frame: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
     """Index of the class ``(n,)`` from its name or its number; of two classes also from yes and no."""
-    words = _texts(frame, "label", keep_case=True)
+    words = texts(frame, "label", keep_case=True)
     place = _places(classes)
     distinct = {word: _place_of(word, place, classes) for word in words.unique()}
     return words.map(distinct).to_numpy(dtype=np.int64)
@@ -147,14 +147,14 @@ def _places(classes: Sequence[str]) -> dict[str, int]:
 
 def _place_of(word: str, place: Mapping[str, int], classes: Sequence[str], what: str = "label") -> int:
     found = place.get(word, place.get(word.lower()))
-    if found is None and word.lower() not in _MISSING:
+    if found is None and word.lower() not in MISSING:
         unknown = "an unknown label is empty or 'unknown'" if what == "label" else "expected a name, or 0 and 1"
         raise ReportError(f"{what} {word!r} is none of {', '.join(classes)}; {unknown}")
     return -1 if found is None else found
 
 
 def _findings(frame: pd.DataFrame, classes: Sequence[str], part: str = "label/") -> Array:
-    labels = _of_each(frame, part, classes)
+    labels = of_each(frame, part, classes)
     if not np.isin(labels[~np.isnan(labels)], (0, 1)).all():
         raise ReportError(
             f"columns {part}<class> hold 0 for no, 1 for yes and nothing for unknown; found other numbers"
@@ -191,7 +191,7 @@ def _given_calls(frame: pd.DataFrame, classes: Sequence[str], multilabel: bool) 
         return [";".join(np.asarray(classes, dtype=object)[row]) for row in called]
     if "call" not in frame:
         return None
-    calls = _texts(frame, "call", keep_case=True)
+    calls = texts(frame, "call", keep_case=True)
     if not multilabel:
         place, names = _places(classes), [*classes, ""]
         return calls.map({word: names[_place_of(word, place, classes, "call")] for word in calls.unique()}).tolist()
@@ -212,15 +212,15 @@ def _refuse_gaps(calls: Sequence[str]) -> None:
 
 def _logits(frame: pd.DataFrame, classes: Sequence[str]) -> Array | None:
     if all(f"logit/{name}" in frame for name in classes):
-        return _of_each(frame, "logit/", classes)
+        return of_each(frame, "logit/", classes)
     if "logit" in frame and len(classes) == 2:
-        logit = _numbers(frame, "logit")
+        logit = numbers(frame, "logit")
         return np.stack([np.zeros_like(logit), logit], axis=1)
     return None
 
 
 def _cases(frame: pd.DataFrame) -> list[str]:
-    names = _texts(frame, "case", keep_case=True).tolist()
+    names = texts(frame, "case", keep_case=True).tolist()
     if "" in names:
         blank = names.count("")
         rows = "1 row has" if blank == 1 else f"{blank:,} rows have"
@@ -248,40 +248,8 @@ def _groups(frame: pd.DataFrame, describing: Describing | None) -> pd.DataFrame 
     return found if len(found.columns) else None
 
 
-def _of_each(frame: pd.DataFrame, part: str, classes: Sequence[str]) -> Array:
-    missing = [f"{part}{name}" for name in classes if f"{part}{name}" not in frame]
-    if missing:
-        raise ReportError(
-            f"a table of predictions of {len(classes)} classes needs {missing[0]}; found {_listed(frame)}"
-        )
-    columns = [_numbers(frame, f"{part}{name}") for name in classes]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(frame), 0))
-
-
-def _numbers(frame: pd.DataFrame, name: str) -> Array:
-    given = frame[name]
-    found = pd.to_numeric(given, errors="coerce").to_numpy(dtype=np.float64)
-    words = given[np.isnan(found) & given.notna().to_numpy()].astype(str)
-    wrong = words[~words.str.strip().str.lower().isin(_MISSING)]
-    if len(wrong):
-        raise ReportError(f"column {name} holds {wrong.iloc[0]!r} in row {wrong.index[0] + 1}; expected a number")
-    return found
-
-
-def _texts(frame: pd.DataFrame, name: str, keep_case: bool = False) -> pd.Series:
-    if name not in frame:
-        raise ReportError(f"a table of predictions has a column {name}; found {_listed(frame)}")
-    given = frame[name]
-    words = given.astype(object).where(given.notna(), "").astype(str).str.strip()
-    return words if keep_case else words.str.lower()
-
-
 def _names(frame: pd.DataFrame, name: str) -> list[str] | None:
-    return None if name not in frame else _texts(frame, name, keep_case=True).tolist()
-
-
-def _listed(frame: pd.DataFrame) -> str:
-    return ", ".join(map(str, list(frame)[:8])) or "no column"
+    return None if name not in frame else texts(frame, name, keep_case=True).tolist()
 
 
 def _outside(row: Array) -> float:

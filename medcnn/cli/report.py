@@ -24,7 +24,7 @@ class Report:
     CSV or Parquet, one row a case, with the columns label and probability; of more than two classes, or of several
     findings, probability/CLASS for each, and of several findings label/CLASS (0, 1 or empty). What may stand beside
     them: case, patient (several rows of one patient are counted as such), call (a class, or 0 and 1: it is judged as it
-    is called), logit or logit/CLASS, and any columns that describe groups, such as sex or scanner. What could name a
+    is called), logit or logit/CLASS (also in place of the probabilities), and any columns that describe groups, such as sex or scanner. What could name a
     person is left out.
 
     Attributes:

@@ -45,8 +45,8 @@ def admit(outcome: Outcome) -> Admitted:
     once, repeated = _once(outcome)
     judged, undefined = _defined(once)
     unknown = int((~judged.known.any(axis=1)).sum())
-    warnings = [*_repeated_words(repeated), *_undefined_words(undefined), *_unknown_words(judged, unknown)]
-    warnings += _poverty(judged)
+    warnings = [*outcome.notes, *_repeated_words(repeated), *_undefined_words(undefined)]
+    warnings += [*_unknown_words(judged, unknown), *_poverty(judged)]
     counts = {
         "in the table": given,
         "repeated rows": given - len(once.cases),

@@ -82,6 +82,7 @@ class Outcome:
             threshold that was ``given`` for this look alone.
         named: Whether cases were given names; without them a case is the number of its row, and means nothing in
             another table.
+        notes: What a reader must know of how the table was read, a sentence each.
     """
 
     cases: Sequence[str]
@@ -97,6 +98,7 @@ class Outcome:
     split: str = "test"
     called_by: Literal["stored", "table", "given"] = "stored"
     named: bool = True
+    notes: Sequence[str] = ()
 
     @cached_property
     def owners(self) -> NDArray[np.int64] | None:

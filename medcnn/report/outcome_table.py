@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medcnn.errors import ReportError
 from medcnn.report.outcome import Array, Outcome
 from medcnn.report.outcome_cells import MISSING, listed, numbers, of_each, texts
+from medcnn.report.outcome_logits import CONTRADICTION, contradict, logits_of, with_probabilities
 
 #: Given a frame of texts, the columns that describe groups and the names of those that could name a person.
 Describing = Callable[[pd.DataFrame], tuple[pd.DataFrame, tuple[str, ...]]]
@@ -29,7 +30,8 @@ def outcome_from_table(
     """The inverse of ``Outcome.table``; it also reads a table that another program wrote.
 
     Of two classes, columns ``label`` and ``probability`` are enough; of more, or of several findings, there is a column
-    ``probability/<class>`` for each, and of several findings also ``label/<class>``. What may be there besides:
+    ``probability/<class>`` for each, and of several findings also ``label/<class>``. In place of
+    probabilities there may be ``logit`` or ``logit/<class>``, of which they are then made. What may be there besides:
     ``case``, ``patient``, ``logit`` or ``logit/<class>``, ``call`` (a name or 0 and 1; of several findings names with ;
     between them, or ``call/<class>``), ``group/<column>``.
 
@@ -46,7 +48,7 @@ def outcome_from_table(
     Raises:
         ReportError: A column that is missing, or a value that is no probability, label or call.
     """
-    frame = frame.reset_index(drop=True)
+    frame = with_probabilities(frame.reset_index(drop=True))
     multilabel = any(str(name).startswith("label/") for name in frame)
     classes = list(classes) if classes else _classes(frame)
     shares = _probabilities(frame, classes)
@@ -59,11 +61,14 @@ def outcome_from_table(
     if called_by == "table" and not multilabel:
         _refuse_gaps(calls or [])
     calls = _calls(shares, classes, multilabel, limits) if calls is None else calls
+    logits, notes = logits_of(frame, classes), []
+    if logits is not None and contradict(logits, shares, multilabel):
+        logits, notes = None, [CONTRADICTION]
     named = "case" in frame
     cases = _cases(frame) if named else [f"row {place}" for place in range(1, len(frame) + 1)]
     return Outcome(
-        cases, shares, labels, calls, classes, multilabel, limits, _patients(frame, cases), _logits(frame, classes),
-        _groups(frame, describing), split, called_by, named,
+        cases, shares, labels, calls, classes, multilabel, limits, _patients(frame, cases), logits,
+        _groups(frame, describing), split, called_by, named, notes,
     )  # fmt: skip
 
 
@@ -208,15 +213,6 @@ def _refuse_gaps(calls: Sequence[str]) -> None:
             f"row {list(calls).index('') + 1} holds no call and others do: call every case, or leave the column out "
             "and give --threshold"
         )
-
-
-def _logits(frame: pd.DataFrame, classes: Sequence[str]) -> Array | None:
-    if all(f"logit/{name}" in frame for name in classes):
-        return of_each(frame, "logit/", classes)
-    if "logit" in frame and len(classes) == 2:
-        logit = numbers(frame, "logit")
-        return np.stack([np.zeros_like(logit), logit], axis=1)
-    return None
 
 
 def _cases(frame: pd.DataFrame) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 from report_fakes import planted
 
 from medcnn.errors import ReportError
+from medcnn.report.admission import admit
 from medcnn.report.outcome import roc_of
 from medcnn.report.outcome_table import at_threshold, outcome_from_table
 
@@ -124,3 +125,31 @@ def test_a_threshold_that_is_given_takes_the_place_of_calls_and_of_the_stored_on
     three = pd.DataFrame({"label": [0, 1, 2], **{f"probability/{k}": [0.3, 0.3, 0.4] for k in "abc"}})
     with pytest.raises(ReportError, match="of 3 classes"):
         at_threshold(outcome_from_table(three), 0.5)
+
+
+def test_logits_alone_become_probabilities() -> None:
+    two = outcome_from_table(pd.DataFrame({"label": [0, 1], "logit": [0.0, 2.0]}))
+    np.testing.assert_allclose(two.probabilities[:, 1], [0.5, 1 / (1 + np.exp(-2.0))])
+    three = pd.DataFrame({"label": ["a", "c"], **{f"logit/{k}": [float(k == "a"), 0.0] for k in "abc"}})
+    weights = np.exp([1.0, 0.0, 0.0])
+    np.testing.assert_allclose(outcome_from_table(three).probabilities, [weights / weights.sum(), [1 / 3] * 3])
+    several = pd.DataFrame({"label/a": [1], "label/b": [1], "logit/a": [0.0], "logit/b": [0.0]})
+    np.testing.assert_allclose(outcome_from_table(several).probabilities, [[0.5, 0.5]])
+
+
+@pytest.mark.parametrize(("classes", "multilabel"), [(2, False), (3, False), (3, True)])
+def test_logits_that_contradict_the_probabilities_are_ignored_and_told(classes: int, multilabel: bool) -> None:
+    frame = planted(50, 20, classes=classes, multilabel=multilabel).table()
+    fine = outcome_from_table(frame)
+    assert fine.logits is not None
+    assert not fine.notes
+    columns = [name for name in frame if name.startswith("logit")]
+    wrong = outcome_from_table(frame.assign(**{name: -frame[name] for name in columns}))
+    assert wrong.logits is None
+    assert "they are ignored" in admit(wrong).warnings[0]
+
+
+def test_logits_of_probabilities_that_were_rounded_to_0_and_1_are_kept() -> None:
+    logit = np.linspace(-400, 400, 41)
+    frame = pd.DataFrame({"label": [0, 1] * 20 + [1], "logit": logit, "probability": (logit > 0).astype(float)})
+    assert outcome_from_table(frame).logits is not None

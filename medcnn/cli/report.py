@@ -24,8 +24,8 @@ class Report:
     CSV or Parquet, one row a case, with the columns label and probability; of more than two classes, or of several
     findings, probability/CLASS for each, and of several findings label/CLASS (0, 1 or empty). What may stand beside
     them: case, patient (several rows of one patient are counted as such), call (a class, or 0 and 1: it is judged as it
-    is called), logit or logit/CLASS (also in place of the probabilities), and any columns that describe groups, such as sex or scanner. What could name a
-    person is left out.
+    is called), logit or logit/CLASS (also in place of the probabilities), and any columns that describe groups, such as
+    sex or scanner. What could name a person is left out.
 
     Attributes:
         run: runs:/ID, an ID or its beginning, "last", models:/name@alias; or a table of predictions.
@@ -47,7 +47,7 @@ class Report:
     about: Path | None = None
     out: Path | None = None
     split: Literal["test", "val"] = "test"
-    classes: list[str] | None = None
+    classes: list[str | int] | None = None
 
     def __call__(self) -> int:
         """Make the page, log it, and say where it is and what it says first.
@@ -90,7 +90,7 @@ class Report:
         from medcnn.cli.judged import judged_at, judged_run, judged_table
 
         if _is_table(name):
-            judged = judged_table(Path(name), self.split, numbers, self.classes)
+            judged = judged_table(Path(name), self.split, numbers, [str(one) for one in self.classes or ()])
         else:
             judged = judged_run(name, self.split)
         if self.threshold is not None:

@@ -50,6 +50,7 @@ def outcome_from_table(
     """
     frame = with_probabilities(frame.reset_index(drop=True))
     multilabel = any(str(name).startswith("label/") for name in frame)
+    _refuse_signs(frame)
     classes = list(classes) if classes else _classes(frame)
     shares = _probabilities(frame, classes)
     labels = _findings(frame, classes) if multilabel else _labels(frame, classes)
@@ -107,11 +108,25 @@ def _classes(frame: pd.DataFrame) -> list[str]:
     if named:
         return [f"not {named[0]}", named[0]]
     if not words <= {*_NO, *_YES}:
-        raise ReportError(
-            f"labels are names ({', '.join(sorted(words)[:4])}): say which is the finding with --classes, the finding "
-            "second, as --classes '[healthy, ill]', or write labels as 0 and 1"
-        )
+        raise ReportError(_whose_names(sorted(words)))
     return ["negative", "positive"]
+
+
+def _whose_names(words: Sequence[str]) -> str:
+    kind = "numbers" if all(word.removesuffix(".0").isdigit() for word in words) else "names"
+    pair = [word.removesuffix(".0") for word in words[:2]]
+    own = f'\'["{pair[0]}", "{pair[1]}"]\'' if len(words) == 2 and kind == "numbers" else "'[healthy, ill]'"
+    return (
+        f"labels are {kind} ({', '.join(words[:4])}): say which is the finding with --classes, the finding second, as "
+        f"--classes {own}, or write labels as 0 and 1"
+    )
+
+
+def _refuse_signs(frame: pd.DataFrame) -> None:
+    """Refuse -1 for no: as a label it stands for unknown, and every case without the finding would be left out."""
+    words = set(texts(frame, "label").str.removesuffix(".0").unique()) if "label" in frame else set()
+    if words - {""} == {"-1", "1"}:
+        raise ReportError("labels are -1 and 1: write 0 and 1, for -1 stands for unknown")
 
 
 def _probabilities(frame: pd.DataFrame, classes: Sequence[str]) -> Array:
@@ -142,7 +157,12 @@ def _labels(frame: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _places(classes: Sequence[str]) -> dict[str, int]:
-    """Every word that stands for a class: its name, its number, of two classes also yes and no."""
+    """Every word that stands for a class: its name, its number, of two classes also yes and no.
+
+    Where names are numbers themselves no other number stands for a class: of classes 1 and 2 a 1 is the first.
+    """
+    if any(name.isdigit() for name in classes):
+        return {f"{name}{tail}": k for k, name in enumerate(classes) for tail in (".0", "")}
     place: dict[str, int] = {}
     if len(classes) == 2:
         place |= {word: int(known is _YES) for known in (_NO, _YES) for word in known}

@@ -175,3 +175,17 @@ def test_tables_beside_a_page_of_another_program_stay(tmp_path: Path) -> None:
     (tmp_path / "report.html").write_text("<html>theirs</html>")
     assert not cleared(tmp_path)
     assert (tmp_path / "tables" / "theirs.csv").exists()
+
+
+@pytest.mark.parametrize("classes", ["[1, 2]", '["1", "2"]', "[1,2]"])
+def test_numbers_serve_as_names_of_classes(classes: str, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = pd.read_csv(table)
+    frame.assign(label=frame["label"] + 1).to_csv("from_one.csv", index=False)
+    assert main(["report", "from_one.csv", "--classes", classes]) == 0
+    again = capsys.readouterr().out
+    assert main(["report", "mine.csv"]) == 0
+    assert _line(again, "AUROC") == _line(capsys.readouterr().out, "AUROC")
+
+
+def _line(said: str, word: str) -> str:
+    return next(line for line in said.splitlines() if line.startswith(word))

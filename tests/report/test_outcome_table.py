@@ -46,6 +46,16 @@ def test_names_of_classes_serve_as_labels_and_a_threshold_calls() -> None:
     assert outcome.patients == ["a", "(of row 2)", "a"]
 
 
+def test_numbers_are_names_where_they_are_given_as_such_and_minus_1_is_unknown_beside_0() -> None:
+    outcome = outcome_from_table(pd.DataFrame({"label": [1.0, 2.0], "probability": [0.1, 0.9]}), ["1", "2"])
+    assert outcome.labels.tolist() == [0, 1]
+    assert outcome_from_table(pd.DataFrame({"label": [0, 1, -1], "probability": [0.1] * 3})).labels.tolist() == [
+        0,
+        1,
+        -1,
+    ]
+
+
 def test_a_single_named_probability_is_asked_against_the_rest() -> None:
     outcome = outcome_from_table(pd.DataFrame({"label": [1, 0], "probability/mass": [0.7, 0.1]}))
     assert outcome.classes == ["not mass", "mass"]
@@ -69,6 +79,9 @@ def test_columns_without_a_meaning_are_left_out_unless_somebody_says_which_descr
         ({"label": [1], "probability": [1.7]}, "row 1 holds 1.7 as a probability"),
         ({"label": [1], "probability": ["much"]}, "column probability holds 'much' in row 1"),
         ({"label": [2], "probability": [0.5]}, "say which is the finding"),
+        ({"label": ["1", "2"], "probability": [0.5, 0.4]}, """--classes '["1", "2"]'"""),
+        ({"label": ["-1", "1", "-1"], "probability": [0.5] * 3}, "labels are -1 and 1: write 0 and 1"),
+        ({"label": [-1.0, 1.0], "probability": [0.5] * 2}, "labels are -1 and 1: write 0 and 1"),
         ({"label": ["c"], "probability/a": [0.5], "probability/b": [0.5]}, "label 'c' is none of a, b"),
         ({"label/a": [2], "probability/a": [0.5]}, "hold 0 for no, 1 for yes"),
         ({"label": [1], "probability": [0.5], "call": ["maybe"]}, "call 'maybe' is none of"),

@@ -12,6 +12,8 @@ from medcnn.report.outcome import Finding, Outcome
 
 #: Below so many cases of a side an interval says more about the number of cases than about the model.
 FEW = 20
+#: How far probabilities of classes that exclude each other may be from 1 together: as far as rounding takes them.
+_ROUNDING = 0.01
 _NAMED = 5
 _NO_PATIENTS = (
     "Patients are not told: each case is taken for a patient of its own, and where a patient has several cases the "
@@ -46,7 +48,7 @@ def admit(outcome: Outcome) -> Admitted:
     judged, undefined = _defined(once)
     unknown = int((~judged.known.any(axis=1)).sum())
     warnings = [*outcome.notes, *_repeated_words(repeated), *_undefined_words(undefined)]
-    warnings += [*_unknown_words(judged, unknown), *_poverty(judged)]
+    warnings += [*_sum_words(judged), *_unknown_words(judged, unknown), *_poverty(judged)]
     counts = {
         "in the table": given,
         "repeated rows": given - len(once.cases),
@@ -94,6 +96,19 @@ def _undefined_words(names: Sequence[str]) -> list[str]:
         return []
     said = f"The model gave no probability (not a number) for {_cases(len(names))}, left out of every figure: "
     return [f"{said}{_listed(names)}. A model that fails on cases like these is worse than the figures say."]
+
+
+def _sum_words(outcome: Outcome) -> list[str]:
+    if outcome.multilabel or not len(outcome.cases):
+        return []
+    sums = outcome.probabilities.sum(axis=1)
+    off = np.abs(sums - 1)
+    wrong = int((off > _ROUNDING + 1e-9).sum())
+    if not wrong:
+        return []
+    far = f"{sums[off.argmax()]:.3g}"
+    said = f"The probabilities of {_cases(wrong)} do not add up to 1 (the farthest to {far}): they are judged as they "
+    return [f"{said}stand, and calibration says little."]
 
 
 def _unknown_words(outcome: Outcome, unknown: int) -> list[str]:

@@ -65,6 +65,7 @@ def outcome_from_table(
     logits, notes = logits_of(frame, classes), []
     if logits is not None and contradict(logits, shares, multilabel):
         logits, notes = None, [CONTRADICTION]
+    notes += _unowned(frame)
     named = "case" in frame
     cases = _cases(frame) if named else [f"row {place}" for place in range(1, len(frame) + 1)]
     return Outcome(
@@ -252,6 +253,16 @@ def _patients(frame: pd.DataFrame, cases: Sequence[str]) -> list[str] | None:
     if given is None or not any(given):
         return None
     return [patient or f"(of {case})" for patient, case in zip(given, cases, strict=True)]
+
+
+def _unowned(frame: pd.DataFrame) -> list[str]:
+    given = _names(frame, "patient") or []
+    blank = given.count("")
+    if blank in (0, len(given)):
+        return []
+    cases = "1 case" if blank == 1 else f"{blank:,} cases"
+    said = f"Of {cases} the patient is not told, and each counts as a patient of its own: "
+    return [f"{said}where several are of one patient, the intervals are too narrow."]
 
 
 def _groups(frame: pd.DataFrame, describing: Describing | None) -> pd.DataFrame | None:

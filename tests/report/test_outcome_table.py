@@ -166,3 +166,18 @@ def test_logits_of_probabilities_that_were_rounded_to_0_and_1_are_kept() -> None
     logit = np.linspace(-400, 400, 41)
     frame = pd.DataFrame({"label": [0, 1] * 20 + [1], "logit": logit, "probability": (logit > 0).astype(float)})
     assert outcome_from_table(frame).logits is not None
+
+
+def test_probabilities_that_do_not_add_up_to_1_are_told_with_their_number_and_the_farthest() -> None:
+    frame = pd.DataFrame({"label": [0, 1, 2], "probability/a": [0.9, 0.2, 0.334], "probability/b": [0.6, 0.9, 0.333]})
+    told = admit(outcome_from_table(frame.assign(**{"probability/c": [0.0, 0.0, 0.333]}))).warnings[0]
+    assert "The probabilities of 2 cases do not add up to 1 (the farthest to 1.5)" in told
+    assert not [words for words in admit(planted(50, 20, classes=3)).warnings if "add up" in words]
+
+
+def test_patients_that_are_told_of_some_cases_alone_are_counted() -> None:
+    frame = pd.DataFrame({"label": [0, 1, 0], "probability": [0.1, 0.9, 0.2]})
+    some = outcome_from_table(frame.assign(patient=["a", "", None]))
+    assert "Of 2 cases the patient is not told" in some.notes[0]
+    assert not outcome_from_table(frame.assign(patient=["", "", ""])).notes
+    assert not outcome_from_table(frame.assign(patient=["a", "a", "b"])).notes

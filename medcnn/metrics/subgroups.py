@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 #: Patients with and without the finding that a group needs to be judged.
 LEAST_PATIENTS = 5
+NO_CALLS = "no threshold is stored"
 _NO_PROBABILITIES = "the scores are not probabilities"
 
 
@@ -105,7 +106,7 @@ class Subgroups:
 def subgroups(
     scores: Array,
     positive: Mask,
-    called: Mask,
+    called: Mask | None,
     columns: Mapping[str, Sequence[object]],
     patients: Sequence[object] | None = None,
     minimum: int = 20,
@@ -121,7 +122,8 @@ def subgroups(
     Args:
         scores: Probabilities ``(n,)``; for scores that are none, calibration is not told.
         positive: Whether the case has the finding ``(n,)``.
-        called: Whether it was called, at one threshold for all ``(n,)``.
+        called: Whether it was called, at one threshold for all ``(n,)``; None where nothing says when to call: then
+            sensitivity and the like are not told, and are no looks.
         columns: Name to one value a case; missing ones are a group of their own.
         patients: Whose each case is ``(n,)``; None: every case is its own patient.
         minimum: Cases that a group needs to be judged.
@@ -131,7 +133,9 @@ def subgroups(
     Raises:
         ValueError: If something is not given once a case.
     """
-    scores, positive, called = np.asarray(scores, np.float64), np.asarray(positive, bool), np.asarray(called, bool)
+    scores, positive = np.asarray(scores, np.float64), np.asarray(positive, bool)
+    uncalled = called is None
+    called = np.zeros(len(positive), bool) if called is None else np.asarray(called, bool)
     given = [positive, called, *(columns[name] for name in columns), *([] if patients is None else [patients])]
     lengths = {len(one) for one in given}
     if scores.ndim != 1 or lengths != {len(scores)}:
@@ -143,6 +147,7 @@ def subgroups(
     known = scores[rows]
     probable = bool(len(rows)) and bool(((known >= 0) & (known <= 1)).all())
     judged = Judged(known, positive[rows], called[rows], of, probable)
+    figures = _figures(probable, uncalled)
     found = Subgroups([], [], 0, {}, len(scores) - len(rows))
     looks: list[list[int]] = []
     for column, values in columns.items():
@@ -153,9 +158,22 @@ def subgroups(
             found.skipped[column] = reason
             continue
         sides = {name: names == name for name in order}
-        found.groups.extend(_group(judged, column, name, inside, minimum, level) for name, inside in sides.items())
-        looks.extend(_look(found.gaps, judged, column, sides, minimum, level))
+        groups = [_group(judged, column, name, inside, minimum, level) for name, inside in sides.items()]
+        found.groups.extend(_uncalled(group) if uncalled else group for group in groups)
+        looks.extend(_look(found.gaps, judged, column, sides, minimum, level, figures))
     return replace(found, gaps=_adjusted(found.gaps, looks, alpha), looks=len(looks))
+
+
+def _figures(probable: bool, uncalled: bool) -> list[str]:
+    """What can be looked at; a figure that cannot be told must not cost the others their power."""
+    out = [] if probable else ["calibration"]
+    out += ["sensitivity", "specificity"] if uncalled else []
+    return [figure for figure in FIGURES if figure not in out]
+
+
+def _uncalled(group: Group) -> Group:
+    none = group.sensitivity._replace(value=NAN, low=NAN, high=NAN, reason=NO_CALLS)
+    return replace(group, sensitivity=none, specificity=none, ppv=none, npv=none)
 
 
 def _why_not(values: Sequence[object], order: list[str]) -> str:
@@ -204,14 +222,20 @@ def _group(judged: Judged, column: str, name: str, inside: Mask, minimum: int, l
 
 
 def _look(
-    gaps: list[Gap], judged: Judged, column: str, sides: dict[str, Mask], minimum: int, level: float
+    gaps: list[Gap],
+    judged: Judged,
+    column: str,
+    sides: dict[str, Mask],
+    minimum: int,
+    level: float,
+    figures: Sequence[str] = FIGURES,
 ) -> list[list[int]]:
     """Add the gaps of a column; returns for each test that was made, which gaps it gave."""
     looks: list[list[int]] = []
     withheld = {
         name: [_withheld(judged, side, minimum) for side in (inside, ~inside)] for name, inside in sides.items()
     }
-    for figure in FIGURES if judged.probable else FIGURES[:-1]:
+    for figure in figures:
         judgeable = [name for name in sides if not any(reasons[figure] for reasons in withheld[name])]
         for name in judgeable[:1] if len(sides) == 2 else judgeable:
             value, p = gap(judged, sides[name], figure, level)

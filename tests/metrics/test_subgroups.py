@@ -148,3 +148,13 @@ def test_null_data_is_rarely_flagged() -> None:
     """A few draws of what `benchmarks/subgroups.py` does at length."""
     flagged = [any(gap.flagged for gap in subgroups(**drawn(100 + seed, 400)).gaps) for seed in range(40)]
     assert sum(flagged) <= 4
+
+
+def test_without_calls_nothing_that_needs_one_is_looked_at_or_corrected_for(cohort: dict[str, Any]) -> None:
+    whole, bare = subgroups(**cohort), subgroups(**cohort | {"called": None})
+    assert {gap.figure for gap in bare.gaps} == {"auroc", "calibration"}
+    called = [gap for gap in whole.gaps if gap.figure in ("sensitivity", "specificity") and gap.column != "sex"]
+    two = len({gap.figure for gap in whole.gaps if gap.column == "sex"}) - 2
+    assert bare.looks == whole.looks - len(called) - two
+    assert all(np.isnan(g.sensitivity.value) and g.ppv.reason == "no threshold is stored" for g in bare.groups)
+    assert [g.auroc for g in bare.groups] == [g.auroc for g in whole.groups]

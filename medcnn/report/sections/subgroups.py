@@ -103,12 +103,10 @@ def _judged(finding: Finding, evidence: Evidence) -> Subgroups:
     columns = {str(name): frame[name].iloc[rows].tolist() for name in frame}
     # A report that looks at many findings has as many more chances of a false flag.
     alpha = ALPHA / len(evidence.findings)
-    called = finding.called if finding.called is not None else np.zeros(len(rows), dtype=bool)
     found = subgroups(
-        finding.scores, finding.positive, called, columns, finding.patients, MINIMUM, evidence.level, alpha
+        finding.scores, finding.positive, finding.called, columns, finding.patients, MINIMUM, evidence.level, alpha
     )
-    found = replace(found, groups=_ordered(found.groups, frame))
-    return found if finding.called is not None else _uncalled(found)
+    return replace(found, groups=_ordered(found.groups, frame))
 
 
 def _ordered(groups: Sequence[Group], frame: pd.DataFrame) -> list[Group]:
@@ -120,16 +118,6 @@ def _ordered(groups: Sequence[Group], frame: pd.DataFrame) -> list[Group]:
         return (place[one[1].column], *(natural(one[1].name) if one[1].column in words else (0, [])), one[0])
 
     return [group for _, group in sorted(enumerate(groups), key=key)]
-
-
-def _uncalled(found: Subgroups) -> Subgroups:
-    """Without what needs a call."""
-    groups = []
-    for group in found.groups:
-        none = group.sensitivity._replace(value=np.nan, low=np.nan, high=np.nan, reason="no threshold is stored")
-        groups.append(replace(group, sensitivity=none, specificity=none, ppv=none, npv=none))
-    gaps = [gap for gap in found.gaps if gap.figure not in ("sensitivity", "specificity")]
-    return replace(found, groups=groups, gaps=gaps)
 
 
 def _rules(found: dict[str, Subgroups], columns: int) -> str:

@@ -115,7 +115,7 @@ def judged_table(path: Path, split: str, numbers: Numbers, classes: Sequence[str
 
     outcome = outcome_from_table(frame, classes, split=split, describing=describing)
     if dropped:
-        notes.append(f"left out, for they may name a person: {', '.join(dropped)}")
+        notes.append(f"left out, for they may name a person: {', '.join(name[:60] for name in dropped)}")
     return Judged(RunFacts(name=TABLE), split, outcome, notes=notes)
 
 

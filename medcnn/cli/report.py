@@ -78,7 +78,11 @@ class Report:
         for name, value in (("prevalence", self.prevalence), ("threshold", self.threshold)):
             if value is not None and not 0 < value < 1:
                 raise ConfigError(f"{name} is {value:g}; give a share above 0 and below 1, as 0.1")
-        for name in filter(None, (self.run, self.compare)):
+        for name in (self.run, *(() if self.compare is None else (self.compare,))):
+            if not name.strip():
+                raise ConfigError("no run is named: give a run, as last or the beginning of an ID, or a table")
+            if Path(name).is_dir():
+                raise ConfigError(f"{Path(name).resolve().name} is a folder: give a run or a table")
             if _is_table(name) and not Path(name).is_file():
                 raise ReportError(f"there is no table {Path(name).name} at the place given: check the path")
         if self.out is not None and self.out.exists() and not self.out.is_dir():

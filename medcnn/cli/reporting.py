@@ -40,6 +40,9 @@ def said_about(path: Path | None) -> dict[str, str]:
     """
     if path is None:
         return {}
+    if not path.is_file():
+        what = f"{path.name} is a folder" if path.is_dir() else f"there is no file {path.name}"
+        raise ReportError(f"{what}: give a YAML file with --about, as the {ABOUT} that stands beside each page")
     try:
         return checked_about(yaml.safe_load(path.read_text(encoding="utf-8")))
     except yaml.MarkedYAMLError as error:

@@ -29,13 +29,19 @@ def read_table(path: Path) -> pd.DataFrame:
         ManifestError: If the file is neither, is empty, or names a column twice.
     """
     try:
-        raw = pd.read_parquet(path) if path.read_bytes()[:4] == b"PAR1" else _read_csv(path)
+        head = path.read_bytes()[:4]
+        if not head.strip():
+            raise ManifestError(
+                f"manifest {path.name}: the file is empty; expected a row of names and one for each image"
+            )
+        raw = pd.read_parquet(path) if head == b"PAR1" else _read_csv(path)
     except FileNotFoundError:
         raise ManifestError(f"manifest {path.name}: no such file") from None
     except UnicodeDecodeError:
         raise ManifestError(f"manifest {path.name}: expected UTF-8 text; save it as CSV UTF-8 or Parquet") from None
     except (OSError, ValueError, csv.Error) as error:  # pandas' and Arrow's errors are ValueErrors
-        raise ManifestError(f"manifest {path.name}: expected CSV or Parquet ({type(error).__name__})") from None
+        what = "the file is damaged or not whole; write it again" if head == b"PAR1" else "expected CSV or Parquet"
+        raise ManifestError(f"manifest {path.name}: {what} ({type(error).__name__})") from None
     names = [str(name).strip() for name in raw.columns]
     if raw.empty:
         raise ManifestError(f"manifest {path.name}: no rows; expected one for each image")
@@ -51,7 +57,19 @@ def _read_csv(path: Path) -> pd.DataFrame:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:  # pandas would rename the second silently
         raise ManifestError(f"manifest {path.name}: column {', '.join(twice)} appears twice; rename one")
+    _refuse_ragged(path, separator, len(names))
     return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=0)
+
+
+def _refuse_ragged(path: Path, separator: str, fields: int) -> None:
+    """Refuse a row with more fields than the header: pandas would take its first ones for an index, or name no row."""
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        for row, cells in enumerate(csv.reader(stream, delimiter=separator), 1):
+            if len(cells) > fields:
+                comma = "; a comma in a number or a text needs quotes around it" if separator == "," else ""
+                raise ManifestError(
+                    f"manifest {path.name}: row {row} has {len(cells)} fields, the header {fields}{comma}"
+                )
 
 
 def _text(cell: object) -> str:

@@ -1,5 +1,6 @@
 """Cells of a table of predictions as numbers and words; each refusal names the column and the row."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from medcnn.report.outcome import UNKNOWN, Array
 
 #: What stands for a value that is not known, in small letters.
 MISSING = ("", "nan", "none", "na", "<na>", "-1", "-1.0", UNKNOWN)
+_DECIMAL_COMMA = re.compile(r"[-+]?\d*,\d+")
 
 
 def of_each(frame: pd.DataFrame, part: str, classes: Sequence[str]) -> Array:
@@ -32,7 +34,10 @@ def numbers(frame: pd.DataFrame, name: str) -> Array:
     words = given[np.isnan(found) & given.notna().to_numpy()].astype(str)
     wrong = words[~words.str.strip().str.lower().isin(MISSING)]
     if len(wrong):
-        raise ReportError(f"column {name} holds {wrong.iloc[0]!r} in row {wrong.index[0] + 1}; expected a number")
+        word = wrong.iloc[0].strip()[:40]
+        comma = _DECIMAL_COMMA.fullmatch(word)
+        expected = f"a decimal point, as {word.replace(',', '.')}" if comma else "a number"
+        raise ReportError(f"column {name[:60]} holds {word!r} in row {wrong.index[0] + 1}; expected {expected}")
     return found
 
 
@@ -47,4 +52,4 @@ def texts(frame: pd.DataFrame, name: str, keep_case: bool = False) -> pd.Series:
 
 def listed(frame: pd.DataFrame) -> str:
     """The first columns of a table, for a message."""
-    return ", ".join(map(str, list(frame)[:8])) or "no column"
+    return ", ".join(str(name)[:60] for name in list(frame)[:8]) or "no column"

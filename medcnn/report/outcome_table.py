@@ -136,14 +136,14 @@ def _probabilities(frame: pd.DataFrame, classes: Sequence[str]) -> Array:
     single = column if column in frame else "probability"
     if len(classes) == 2 and single in frame and f"probability/{classes[0]}" not in frame:
         share = numbers(frame, single)
-        shares = np.stack([1 - share, share], axis=1)
+        shares, told = np.stack([1 - share, share], axis=1), share[:, None]
     else:
-        shares = of_each(frame, "probability/", classes)
-    outside = ((shares < -1e-6) | (shares > 1 + 1e-6)).any(axis=1)
+        shares = told = of_each(frame, "probability/", classes)
+    outside = (told < -1e-6) | (told > 1 + 1e-6)
     if outside.any():
-        row = int(outside.argmax())
+        row, column_of = np.argwhere(outside)[0]
         raise ReportError(
-            f"row {row + 1} holds {_outside(shares[row]):g} as a probability; expected 0 to 1 (logits go into columns "
+            f"row {row + 1} holds {told[row, column_of]:g} as a probability; expected 0 to 1 (logits go into columns "
             "logit or logit/<class>)"
         )
     return np.clip(shares, 0, 1)
@@ -277,8 +277,3 @@ def _groups(frame: pd.DataFrame, describing: Describing | None) -> pd.DataFrame 
 
 def _names(frame: pd.DataFrame, name: str) -> list[str] | None:
     return None if name not in frame else texts(frame, name, keep_case=True).tolist()
-
-
-def _outside(row: Array) -> float:
-    # Of two classes the second was given, the first follows from it.
-    return float(row[::-1][np.abs(row[::-1] - 0.5).argmax()])

@@ -85,7 +85,14 @@ def test_pseudonyms_of_medcnn_stay_and_other_names_become_the_same_number_in_eve
         (["gone.csv"], "no table gone.csv"),
         (["mine.csv", "--prevalence", "1.5"], "prevalence is 1.5"),
         (["mine.csv", "--threshold", "0"], "threshold is 0"),
-        (["mine.csv", "--about", "gone.yaml"], "gone.yaml does not read"),
+        (["mine.csv", "--about", "gone.yaml"], "there is no file gone.yaml"),
+        (["mine.csv", "--about", "."], "is a folder"),
+        (["mine.csv", "--about", "odd.yaml"], "about.yaml beside each page lists"),
+        (["."], "is a folder: give a run or a table"),
+        ([""], "no run is named"),
+        (["nothing.csv"], "the file is empty"),
+        (["ragged.csv"], "row 3 has 3 fields, the header 2"),
+        (["cut.parquet"], "damaged or not whole"),
         (["mine.csv", "--out", "mine.csv"], "is a file"),
         (["mine.csv", "--compare", "gone.csv"], "no table gone.csv"),
         (["abcdef12"], "begins with abcdef12"),
@@ -96,6 +103,10 @@ def test_a_mistake_is_one_line_and_code_2(
     table: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("empty.csv").write_text("label,score\n1,0.5\n")
+    Path("odd.yaml").write_text("xyzzyq: 1\n")
+    Path("nothing.csv").write_text("")
+    Path("ragged.csv").write_text("label,probability\n1,0.5\n1,0,5\n")
+    Path("cut.parquet").write_bytes(b"PAR1 and no more")
     assert main(["report", *words]) == 2
     error = capsys.readouterr().err
     assert said in error

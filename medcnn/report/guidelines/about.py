@@ -81,7 +81,7 @@ def checked_about(given: Any) -> dict[str, str]:
     for key, value in given.items():
         if key not in QUESTIONS:
             near = difflib.get_close_matches(str(key), QUESTIONS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(QUESTIONS)}"
+            hint = f"did you mean {near[0]}?" if near else "about.yaml beside each page lists what is asked"
             raise ReportError(f"nothing about a model is called {str(key)[:60]!r}; {hint}")
         if isinstance(value, Mapping | list):
             raise ReportError(f"{key} holds a {type(value).__name__}; expected a text")

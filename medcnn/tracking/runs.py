@@ -13,7 +13,7 @@ from typing import Any
 
 import medcnn.tracking.environment  # noqa: F401  # isort: skip
 import yaml
-from mlflow.entities import Metric, Run
+from mlflow.entities import LifecycleStage, Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -23,16 +23,18 @@ from mlflow.tracking import MlflowClient
 from medcnn.errors import TrackingError
 from medcnn.report.facts import RunFacts
 from medcnn.report.intervals import Estimate  # tracking knows metrics through report alone
+from medcnn.tracking.learning import CURVE_TAG
 from medcnn.tracking.models import fetch
 from medcnn.tracking.notes import NOTE, scrubbed_lines
 from medcnn.tracking.store import open_store
 
-#: The newest run that ended well.
+#: The newest run that ended well; points of a learning curve only where there is no other.
 LAST = "last"
 REPORT = "report"
 # What a report reads of a run; pictures of epochs stay where they are.
 _WANTED = ("config.yaml", "data.json", "decision.json", "val", "test")
 _SHORTEST = 4
+_AT_ONCE = 20
 _PREFIX = re.compile(r"[0-9a-f]+")
 
 
@@ -113,8 +115,15 @@ def find_run(client: MlflowClient, uri: str) -> Run:
     """The run that a name stands for; see ``fetch_run``.
 
     Raises:
-        TrackingError: If there is none, or several.
+        TrackingError: If there is none, or several, or it is deleted.
     """
+    run = _found(client, uri)
+    if run.info.lifecycle_stage == LifecycleStage.DELETED:
+        raise TrackingError(f"run {run.info.run_id} is deleted; restore it in MLflow (`mlflow runs restore`)")
+    return run
+
+
+def _found(client: MlflowClient, uri: str) -> Run:
     name = uri.removeprefix("runs:/").strip("/").split("/")[0] if not uri.startswith("models:/") else uri
     try:
         if name == LAST:
@@ -133,10 +142,22 @@ def find_run(client: MlflowClient, uri: str) -> Run:
 
 
 def _newest(client: MlflowClient) -> Run:
-    found = client.search_runs(_experiments(client), "attributes.status = 'FINISHED'", max_results=1)
-    if not found:
-        raise TrackingError(f"no run has ended in {client.tracking_uri}: train with `medcnn fit` first")
-    return found[0]
+    # A store may hold runs of other programs, which have nothing that could be read here.
+    ours = "attributes.status = 'FINISHED' and tags.`medcnn.version` LIKE '%'"
+    newest, token = None, None
+    while newest is None or token:
+        found = client.search_runs(_experiments(client), ours, max_results=_AT_ONCE, page_token=token)
+        if chosen := next((run for run in found if not _of_curve_alone(run)), None):
+            return chosen
+        newest, token = newest or next(iter(found), None), found.token
+        if newest is None:
+            raise TrackingError(f"no run has ended in {client.tracking_uri}: train with `medcnn fit` first")
+    return newest  # curves alone: the newest of them
+
+
+def _of_curve_alone(run: Run) -> bool:
+    """Whether a run is a point of a learning curve that nobody tested: it must not stand before somebody's model."""
+    return CURVE_TAG in run.data.tags and not any(name.startswith("test/") for name in run.data.metrics)
 
 
 def _beginning_with(client: MlflowClient, beginning: str) -> Run:

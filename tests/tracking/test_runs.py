@@ -5,14 +5,18 @@ import shutil
 from pathlib import Path
 
 import pytest
+from mlflow.tracking import MlflowClient
 from tracking_fakes import FakeData, FakeTask, fit_with, write_product
 
 from medcnn.errors import TrackingError
 from medcnn.metrics.estimate import Estimate
+from medcnn.tracking import runs
+from medcnn.tracking.learning import CURVE_TAG
 from medcnn.tracking.logger import RunLogger
 from medcnn.tracking.models import log_product
 from medcnn.tracking.record import RunRecord
 from medcnn.tracking.runs import fetch_run, log_report
+from medcnn.tracking.store import open_store
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +82,21 @@ def test_a_beginning_that_several_runs_share_is_refused_with_their_names(workpla
 def test_without_a_finished_run_there_is_no_last_one(workplace: Path) -> None:
     logger = RunLogger()
     _ = logger.experiment  # running
+    with pytest.raises(TrackingError, match="no run has ended"):
+        fetch_run("last")
+
+
+def test_a_deleted_run_is_said_to_be_and_the_last_one_is_of_medcnn(workplace: Path) -> None:
+    client = MlflowClient(open_store(None).tracking_uri)
+    experiment = client.create_experiment("theirs")
+    ours = client.create_run(experiment, tags={"medcnn.version": "1"}).info.run_id
+    theirs = client.create_run(experiment).info.run_id
+    for run in (ours, theirs):
+        client.set_terminated(run)
+    assert fetch_run("last").run_id == ours
+    client.delete_run(ours)
+    with pytest.raises(TrackingError, match=f"run {ours} is deleted; restore it"):
+        fetch_run(ours)
     with pytest.raises(TrackingError, match="no run has ended"):
         fetch_run("last")
 
@@ -157,3 +176,24 @@ def test_a_report_of_validation_cases_leaves_what_that_of_the_test_said(tested: 
     assert facts.folder is not None
     assert (facts.folder / "report" / "report.html").is_file()
     assert (facts.folder / "report_val" / "report.html").is_file()
+
+
+def test_points_of_a_learning_curve_are_the_last_run_only_where_they_were_tested_or_alone(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_AT_ONCE", 2)
+    client = MlflowClient(open_store(None).tracking_uri)
+    experiment = client.create_experiment("chest")
+
+    def ended(**more: str) -> str:
+        run = client.create_run(experiment, tags={"medcnn.version": "1", **more}).info.run_id
+        client.set_terminated(run)
+        return str(run)
+
+    first = ended(**{CURVE_TAG: "abc"})
+    assert fetch_run("last").run_id == first
+    model = ended()
+    points = [ended(**{CURVE_TAG: "abc"}) for _ in range(4)]
+    assert fetch_run("last").run_id == model
+    client.log_metric(points[1], "test/auroc", 0.9)
+    assert fetch_run("last").run_id == points[1]

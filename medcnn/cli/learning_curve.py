@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from medcnn.report.facts import RunFacts
 
 STOPPED = 130
+#: What a figure rises by before it is worth more cases, and half an interval within which that could be seen.
+SLIGHT, NARROW = 0.01, 0.02
 #: Words of fit that would mix the runs of a curve up, and why.
 _REFUSED = {
     "--ckpt_path": "every share is trained from the start",
@@ -53,18 +55,20 @@ class Point(NamedTuple):
     Attributes:
         share: Of the training cases.
         cases: That it was trained on.
-        patients: They belong to.
+        patients: They belong to; None where nothing tells patients apart.
         figure: By which its best model was kept.
         estimate: That figure of that model on the validation cases, which are the same for every share.
         run: Its id.
+        falls: Whether a lower figure is the better one.
     """
 
     share: float
     cases: int
-    patients: int
+    patients: int | None
     figure: str
     estimate: "Estimate"
     run: str
+    falls: bool = False
 
 
 def run(words: list[str], fit: "Fit | None" = None) -> int:
@@ -173,7 +177,7 @@ def _conclude(asked: Asked, store: str | None) -> int:
             "name the store by MLFLOW_TRACKING_URI or --tracking.tracking_uri"
         )
     points = [_point(share, runs[f"{share:g}"], store) for share in asked.shares]
-    print("\n" + _shown(points))
+    print("\n" + "\n".join(filter(None, [_shown(points), verdict(points)])))
     asked.out.mkdir(parents=True, exist_ok=True)
     path = asked.out / "learning_curve.csv"
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
@@ -181,6 +185,7 @@ def _conclude(asked: Asked, store: str | None) -> int:
     unfinished.replace(path)
     log_curve(points[-1].run, path, store)
     print(f"\ntable      {path}, and in run {points[-1].run}")
+    print("           a report shows the curve of the run it is of: medcnn report runs:/" + points[-1].run)
     return 0
 
 
@@ -189,8 +194,10 @@ def _point(share: float, run_id: str, store: str | None) -> Point:
 
     facts = fetch_run(run_id, store)
     trained = facts.data.get("splits", {}).get("train", {})
-    figure = str(facts.config.get("checkpoint", {}).get("monitor", "val/loss"))
-    return Point(share, trained.get("cases", 0), trained.get("patients", 0), figure, _figure_of(facts, figure), run_id)
+    kept = facts.config.get("checkpoint", {})
+    figure = str(kept.get("monitor", "val/loss"))
+    estimate, falls = _figure_of(facts, figure), kept.get("mode") == "min" or figure.endswith("loss")
+    return Point(share, trained.get("cases", 0), trained.get("patients"), figure, estimate, run_id, falls)
 
 
 def _figure_of(facts: "RunFacts", figure: str) -> "Estimate":
@@ -219,12 +226,41 @@ def _table(points: list[Point]) -> "pd.DataFrame":
         {**point._asdict(), **{name: getattr(point.estimate, name) for name in ("value", "low", "high", "n", "reason")}}
         for point in points
     ]
-    return pd.DataFrame(rows).drop(columns="estimate")
+    return pd.DataFrame(rows).drop(columns=["estimate", "falls"])
+
+
+def verdict(points: list[Point]) -> str:
+    """Whether more cases would help, by the last step of the curve, in one line; "" for a single point.
+
+    More would help where the figure rose and the intervals lie apart, and hardly where it rose by no more than
+    ``SLIGHT`` and the last interval reaches no farther than ``NARROW`` to either side. In between it is not known.
+    """
+    if len(points) < 2:
+        return ""
+    before, last = points[-2:]
+    one, other = before.estimate, last.estimate
+    rise = (one.value - other.value) if last.falls else (other.value - one.value)
+    if math.isnan(rise):
+        return "more cases: whether they would help is not known, a figure is missing"
+    moved = f"{last.figure} got {'better' if rise >= 0 else 'worse'} by {abs(rise):.3f}"
+    head = f"from {100 * before.share:g} to {100 * last.share:g} % of the cases {moved}"
+    if any(map(math.isnan, (one.low, one.high, other.low, other.high))):
+        return f"{head}; without intervals that may be chance: whether more cases would help is not known"
+    if one.high < other.low or other.high < one.low:
+        return f"{head} (the intervals lie apart): {_beyond(rise)}"
+    if rise <= SLIGHT and (other.high - other.low) / 2 <= NARROW:
+        return f"{head} (the intervals overlap): more cases of the same kind would hardly help"
+    return f"{head} (the intervals overlap): more cases may help; {other.n:,} validation cases cannot tell"
+
+
+def _beyond(rise: float) -> str:
+    return "more cases would probably help" if rise > 0 else "look at the training before more cases"
 
 
 def _shown(points: list[Point]) -> str:
     lines = [f"{'share':>6} {'cases':>7} {'patients':>9}  {points[-1].figure}"]
     for point in points:
         told = f"{point.estimate} {point.estimate.reason}".rstrip()
-        lines.append(f"{point.share:>6g} {point.cases:>7} {point.patients:>9}  {told}")
+        patients = "not told" if point.patients is None else point.patients
+        lines.append(f"{point.share:>6g} {point.cases:>7} {patients:>9}  {told}")
     return "\n".join(lines)

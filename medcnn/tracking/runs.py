@@ -6,7 +6,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -142,17 +142,26 @@ def _found(client: MlflowClient, uri: str) -> Run:
 
 
 def _newest(client: MlflowClient) -> Run:
+    first = None
+    for run in _ended(client):
+        if not _of_curve_alone(run):
+            return run
+        first = first or run
+    if first is None:
+        raise TrackingError(f"no run has ended in {client.tracking_uri}: train with `medcnn fit` first")
+    return first
+
+
+def _ended(client: MlflowClient) -> Iterator[Run]:
+    """Runs of medcnn that ended well, the newest first; a few at a time, since each brings all its parameters."""
     # A store may hold runs of other programs, which have nothing that could be read here.
-    ours = "attributes.status = 'FINISHED' and tags.`medcnn.version` LIKE '%'"
-    newest, token = None, None
-    while newest is None or token:
+    ours, token = "attributes.status = 'FINISHED' and tags.`medcnn.version` LIKE '%'", None
+    while True:
         found = client.search_runs(_experiments(client), ours, max_results=_AT_ONCE, page_token=token)
-        if chosen := next((run for run in found if not _of_curve_alone(run)), None):
-            return chosen
-        newest, token = newest or next(iter(found), None), found.token
-        if newest is None:
-            raise TrackingError(f"no run has ended in {client.tracking_uri}: train with `medcnn fit` first")
-    return newest  # curves alone: the newest of them
+        yield from found
+        token = found.token
+        if not token:
+            return
 
 
 def _of_curve_alone(run: Run) -> bool:

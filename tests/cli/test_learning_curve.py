@@ -1,6 +1,8 @@
 """``learning-curve`` as it is typed, on a small phantom cohort: nested runs, one table."""
 
 import io
+import json
+import math
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -12,7 +14,10 @@ from mlflow.tracking import MlflowClient
 
 from medcnn.cli import learning_curve
 from medcnn.cli.main import main
-from medcnn.tracking.learning import CURVE_TAG, SHARE_TAG
+from medcnn.metrics.estimate import Estimate
+from medcnn.tracking.learning import CURVE_TAG, SHARE_TAG, runs_of_curve
+from medcnn.tracking.logger import RunLogger
+from medcnn.tracking.runs import fetch_run
 
 TINY = {
     "seed_everything": 3,
@@ -49,10 +54,27 @@ class Curve:
         self.stop_at: str | None = None
 
     def fit(self, words: list[str]) -> int:
-        """In this process, which has everything imported already; stopped where the test says so."""
+        """The first share in this process, which has everything imported already; a run that says the same after it."""
         self.fits.append(words)
         share = words[words.index("--data.init_args.train_share") + 1]
-        return learning_curve.STOPPED if share == self.stop_at else main(words)
+        if share == self.stop_at:
+            return learning_curve.STOPPED
+        return main(words) if share == "0.3" else self.repeated(json.loads(words[words.index("--tracking.tags") + 1]))
+
+    def repeated(self, tags: dict[str, str]) -> int:
+        """A second run as a fit on all cases leaves one: what was kept of the first, on more cases."""
+        first = fetch_run(runs_of_curve("abc")["0.3"])
+        assert first.folder is not None
+        train = first.data["splits"]["train"]
+        whole = {"cases": train["cases"] + first.data["left_out"], "patients": 2 * train["patients"]}
+        logger = RunLogger(tags=tags)
+        logger.log_metrics(first.metrics)
+        client, run = logger.experiment, logger.run_id
+        client.log_dict(run, first.config, "config.yaml")
+        client.log_dict(run, {**first.data, "splits": {**first.data["splits"], "train": whole}}, "data.json")
+        client.log_artifact(run, str(first.folder / "val" / "predictions.csv"), "val")
+        logger.finalize("success")
+        return 0
 
     def call(self, *words: str) -> tuple[int, str, str]:
         with redirect_stdout(io.StringIO()) as said, redirect_stderr(io.StringIO()) as errors:
@@ -97,6 +119,8 @@ def test_the_table_has_a_row_a_share_on_the_same_validation_cases(
     assert (table["low"] < table["value"]).all()
     assert (table["value"] < table["high"]).all()
     assert f"{table['value'][1]:.3f}" in said
+    assert "from 30 to 100 % of the cases val/auroc got better by 0.000 (the intervals overlap)" in said
+    assert f"medcnn report runs:/{table['run'][1]}" in said
 
 
 def test_the_runs_are_tagged_and_the_largest_holds_the_table(curve: tuple[Curve, list[tuple[int, str, str]]]) -> None:
@@ -155,3 +179,34 @@ def test_a_fit_is_a_process_of_its_own_and_its_code_is_the_curve_s(monkeypatch: 
     monkeypatch.setattr(learning_curve.subprocess, "Popen", Process)
     assert learning_curve._fit(["fit", "--config", "x"]) == learning_curve.STOPPED
     assert asked[0][1:] == ["-m", "medcnn", "fit", "--config", "x"]
+
+
+def point(share: float, value: float, reach: float, falls: bool = False) -> learning_curve.Point:
+    found = Estimate(value, value - reach, value + reach, n=524)
+    return learning_curve.Point(share, 100, None, "val/loss" if falls else "val/auroc", found, "run", falls)
+
+
+@pytest.mark.parametrize(
+    ("before", "last", "told"),
+    [
+        (point(0.5, 0.90, 0.01), point(1, 0.95, 0.01), "better by 0.050 (the intervals lie apart): more"),
+        (point(0.5, 0.95, 0.01), point(1, 0.90, 0.01), "worse by 0.050 (the intervals lie apart): look"),
+        (point(0.5, 0.96, 0.01), point(1, 0.965, 0.01), "(the intervals overlap): more cases of the same kind"),
+        (point(0.5, 0.96, 0.05), point(1, 0.965, 0.05), "more cases may help; 524 validation cases cannot tell"),
+        (point(0.5, 0.90, 0.03), point(1, 0.93, 0.02), "better by 0.030 (the intervals overlap): more cases may help"),
+        (point(0.5, 0.5, 0.01, True), point(1, 0.4, 0.01, True), "val/loss got better by 0.100 (the"),
+        (point(0.5, 0.90, math.nan), point(1, 0.93, 0.02), "without intervals that may be chance"),
+        (point(0.5, math.nan, 0.01), point(1, 0.93, 0.02), "a figure is missing"),
+    ],
+)  # fmt: skip
+def test_the_curve_answers_whether_more_cases_would_help(
+    before: learning_curve.Point, last: learning_curve.Point, told: str
+) -> None:
+    line = learning_curve.verdict([before, last])
+    assert told in line
+    assert "\n" not in line
+    assert learning_curve.verdict([last]) == ""
+
+
+def test_where_nothing_tells_patients_the_table_counts_none() -> None:
+    assert "not told" in learning_curve._shown([point(1, 0.9, 0.01)])

@@ -17,6 +17,7 @@ from medcnn.tracking.embedding_page import write_embedding_page
 
 NEIGHBORS = 5
 COMPONENTS = 3
+MANY = 1000  # laying out more takes more than a few seconds
 
 
 def write_embedding(bench: Bench) -> Told:
@@ -33,6 +34,8 @@ def write_embedding(bench: Bench) -> Told:
     table = pd.concat([_who(bench, part) for part in numbers], ignore_index=True)
     table.insert(1, "split", splits)
     table.insert(3, "call", calls)
+    if len(table) > MANY:
+        bench.tell(f"  {len(table):,} cases are laid out on a map")
     places = _places(np.concatenate(parts))
     groups = [name for name in table if str(name).startswith("group/")]
     table = table.drop(columns=groups).join(places).join(table[groups])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from medcnn.metrics.classification import Summary
 from medcnn.tracking.casework import patients_of
+from medcnn.tracking.examined import examine
 from medcnn.tracking.segmented import cases_of, overlays_of_fixed_cases, scores_of, write_scores
 
 
@@ -102,3 +103,16 @@ def test_a_table_names_no_patient_where_the_data_knows_none(trainer: pl.Trainer)
     assert patients_of(trainer, rows) == ["p000000000005", "p000000000001"]
     data.patients_told = False
     assert patients_of(trainer, rows) is None
+
+
+def test_a_segmentation_says_what_worse_images_cost_it(trainer: pl.Trainer, tmp_path: Path) -> None:
+    task, data = FakeSegmentation(), trainer.datamodule
+    task.evaluated["test"] = task.evaluated["val"]
+    task.answer = lambda image: torch.cat([1 - image, image], 1)  # type: ignore[assignment]
+    data.test_dataloader = data.val_dataloader
+    said: list[str] = []
+    examine(tmp_path, trainer, task, scores_of(trainer, task, "test"), ["robustness", "shortcuts"], said.append)
+    value = pd.read_csv(tmp_path / "robustness.csv")["value"]
+    assert said[1].startswith("robustness: Dice falls most at ")
+    assert f"from 1.000 to {value.min():.3f} (all 3 cases)" in said[1]
+    assert said[3] == "shortcuts: not done: only models that give one answer a case are examined so"

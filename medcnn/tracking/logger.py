@@ -22,6 +22,7 @@ from pytorch_lightning.loggers.logger import rank_zero_experiment
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
+from medcnn import __version__
 from medcnn.errors import TrackingError
 from medcnn.tracking.scrub import scrub, scrub_text
 from medcnn.tracking.store import experiment_id, open_store, sqlite_file, store_uri
@@ -98,7 +99,7 @@ class RunLogger(MLFlowLogger):
     def _start(self) -> Run:
         name = self._run_name or f"{self._experiment_name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
         # MLflow's own context (account, script, working directory) is not asked: it names people.
-        tags = scrub(self.tags or {}) | {MLFLOW_RUN_NAME: scrub_text(name)}
+        tags = scrub(self.tags or {}) | {MLFLOW_RUN_NAME: scrub_text(name), "medcnn.version": __version__}
         return self._mlflow_client.create_run(experiment_id(self._mlflow_client, self._experiment_name), tags=tags)
 
     def _continue(self, run_id: str) -> Run:

@@ -39,7 +39,8 @@ def test_a_run_is_named_by_its_experiment_and_the_time_and_names_nobody(workplac
     logger = RunLogger("chest")
     run = logger.experiment.get_run(logger.run_id)
     assert run.info.run_name.startswith("chest-20")
-    assert set(run.data.tags) == {"mlflow.runName"}  # neither user, nor script, nor working directory
+    # Neither user, nor script, nor working directory.
+    assert set(run.data.tags) == {"mlflow.runName", "medcnn.version"}
 
 
 def test_a_training_that_ends_is_finished(workplace: Path) -> None:

@@ -118,6 +118,8 @@ def _asked(words: list[str]) -> Asked:
     curve = found.id or secrets.token_hex(4)
     if not curve.isalnum():
         raise ConfigError(f"--id is {curve!r}; expected the letters and digits that a stopped curve told")
+    if found.out.exists() and not found.out.is_dir():
+        raise ConfigError(f"out is {found.out.name}, which is a file: give a folder with --out")
     return Asked(_shares(found.shares), found.out, curve, rest)
 
 

@@ -210,3 +210,11 @@ def test_the_curve_answers_whether_more_cases_would_help(
 
 def test_where_nothing_tells_patients_the_table_counts_none() -> None:
     assert "not told" in learning_curve._shown([point(1, 0.9, 0.01)])
+
+
+def test_a_file_in_place_of_the_folder_is_told_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "table.csv").touch()
+    assert main(["learning-curve", "--config", "any.yaml", "--out", str(tmp_path / "table.csv")]) == 2
+    assert "out is table.csv, which is a file" in capsys.readouterr().err

@@ -33,3 +33,16 @@ def test_the_affine_carries_the_spacing_of_rows_and_columns(tmp_path: Path) -> N
     image = as_image(read_film(tmp_path / "a.dcm"))
     place = image.affine @ torch.tensor([2.0, 5.0, 0.0, 1.0], dtype=image.affine.dtype)
     assert place.tolist() == pytest.approx([0.6, 3.5, 0.0, 1.0])
+
+
+def test_no_text_of_a_header_comes_along(tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    write_film(
+        tmp_path / "a.dcm",
+        np.eye(8, dtype=np.uint16),
+        SeriesDescription=evil,
+        StudyDescription=evil,
+        BodyPartExamined="X",
+    )
+    told = repr(vars(read_film(tmp_path / "a.dcm")))
+    assert "onerror" not in told, "what no later room holds, no page can show"

@@ -16,6 +16,7 @@ from medcnn.report.outcome import Finding, roc_of
 from medcnn.report.outcome_table import at_threshold
 from medcnn.report.page.blocks import Facts, Headline, Page, Picture, Section, Table, Text
 from medcnn.report.page.files import check_names
+from medcnn.report.page.html import render
 from medcnn.report.sections.discrimination import POINTS, thinned
 
 FACTS = RunFacts(
@@ -220,3 +221,13 @@ def test_digests_are_short_in_sight_and_whole_behind() -> None:
     identity = next(block for block in section(page, "identity").blocks if isinstance(block, Facts)).facts
     assert (identity["Model digest"], identity["Data digest"]) == ("m" * 16, "d" * 16)
     assert table(page, "digests")["SHA-256"].tolist() == ["m" * 64, "d" * 64]
+
+
+def test_markup_in_a_column_of_the_manifest_stays_text() -> None:
+    outcome = planted(120)
+    assert outcome.groups is not None
+    evil = "<img src=x onerror=alert(1)>"
+    groups = pd.DataFrame({evil: [evil if row % 2 else "plain" for row in range(len(outcome.cases))]})
+    html = render(classification_page(replace(outcome, groups=groups), None, FACTS))
+    assert "&lt;img src=x onerror=alert(1)&gt;" in html
+    assert "<img src=x" not in html

@@ -105,11 +105,7 @@ def bootstrap_auroc(
     References:
         Hesterberg, 2015, doi:10.1080/00031305.2015.1089789 (expanded percentiles)
     """
-    scores, positive, of = checked(scores, positive, patients)
-    reason = unknown(scores, positive)
-    value = float("nan") if reason else auroc(scores, positive)
-    about = _about(value, positive, of, level)._replace(reason=reason or too_few(positive, of))
-    return about if about.reason else _percentiles(_aurocs, scores, positive, of, draws, seed, about)
+    return _drawn((auroc, _aurocs), *checked(scores, positive, patients), draws, level, seed)
 
 
 def bootstrap_average_precision(
@@ -121,11 +117,24 @@ def bootstrap_average_precision(
     seed: int = 0,
 ) -> Estimate:
     """The average precision with an expanded percentile interval over draws of patients, as ``bootstrap_auroc``."""
-    scores, positive, of = checked(scores, positive, patients)
+    return _drawn((average_precision, _average_precisions), *checked(scores, positive, patients), draws, level, seed)
+
+
+def _drawn(
+    figures: tuple[Callable[..., float], Callable[..., Array]],
+    scores: Array,
+    positive: NDArray[np.bool_],
+    of: Owners,
+    draws: int,
+    level: float,
+    seed: int,
+) -> Estimate:
+    """A figure of the cases as they are, and its interval from the same figure of every draw."""
+    of_cases, of_draws = figures
     reason = unknown(scores, positive)
-    value = float("nan") if reason else average_precision(scores, positive)
+    value = float("nan") if reason else of_cases(scores, positive)
     about = _about(value, positive, of, level)._replace(reason=reason or too_few(positive, of))
-    return about if about.reason else _percentiles(_average_precisions, scores, positive, of, draws, seed, about)
+    return about if about.reason else _percentiles(of_draws, scores, positive, of, draws, seed, about)
 
 
 def _about(value: float, positive: NDArray[np.bool_], of: Owners, level: float) -> Estimate:

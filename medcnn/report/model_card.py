@@ -7,8 +7,8 @@ from typing import Any
 from medcnn.metrics.estimate import Estimate
 from medcnn.report.facts import RunFacts
 from medcnn.report.guidelines.known import known_answers
-from medcnn.report.guidelines.lists import NOT_PROVIDED
 from medcnn.report.page.blocks import Headline, Page
+from medcnn.report.page.wording import NOT_PROVIDED
 
 FORMAT = "medcnn-model-card/1"
 

@@ -13,9 +13,10 @@ from medcnn.metrics.estimate import Estimate
 from medcnn.report.facts import RunFacts
 from medcnn.report.guidelines.about import QUESTIONS, about_template, checked_about
 from medcnn.report.guidelines.known import ANSWERS, known_answers
-from medcnn.report.guidelines.lists import GUIDELINES, checklist, checklist_table, guideline, guidelines_section
+from medcnn.report.guidelines.lists import GUIDELINES, checklist, guideline, guidelines_section
 from medcnn.report.model_card import model_card
 from medcnn.report.page.blocks import Checklist, Facts, Headline, Page, Section, Table, Text
+from medcnn.report.page.files import tables_of
 from medcnn.report.sections.data_flow import data_section
 
 TRIPOD = (
@@ -67,7 +68,8 @@ def test_of_nothing_known_nothing_is_claimed() -> None:
     for one in guidelines_section(RunFacts(), empty).blocks[1:]:
         assert isinstance(one, Checklist)
         assert one.folded
-        assert (checklist_table(one)["answer"] == "not provided").all()
+        files = dict(tables_of(Page("A table", "", [Section("guidelines", "Guidelines", [one])])))
+        assert (files[one.name]["answer"] == "not provided").all(), "the file says it as the page does"
 
 
 def test_counts_and_digests_are_those_of_the_run() -> None:

@@ -121,10 +121,6 @@ def _software(facts: RunFacts, page: Page) -> str:
     return ", ".join(listed)
 
 
-def _initialization(facts: RunFacts, page: Page) -> str:
-    return "Random, by the layers' own rules." if facts.config else ""
-
-
 def _seed(facts: RunFacts, page: Page) -> str:
     seed = facts.config.get("seed_everything", facts.tags.get("seed"))
     return f"Seed {seed}." if seed is not None else ""

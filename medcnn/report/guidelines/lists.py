@@ -5,7 +5,6 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
-import pandas as pd
 import yaml
 
 from medcnn.report.facts import RunFacts
@@ -14,7 +13,6 @@ from medcnn.report.page.blocks import Checklist, Item, Page, Section, Text
 
 #: Files of this package: number, topic, question and where the answer comes from, point by point.
 GUIDELINES = ("claim_2024", "tripod_ai")
-NOT_PROVIDED = "not provided"
 
 
 def guideline(name: str) -> dict[str, Any]:
@@ -61,12 +59,6 @@ def guidelines_section(facts: RunFacts, page: Page) -> Section:
         "are in the papers named."
     )
     return Section("guidelines", "Reporting guidelines", [lead, *lists])
-
-
-def checklist_table(one: Checklist) -> pd.DataFrame:
-    """A checklist as rows, for the file behind it."""
-    rows = [(item.number, item.topic, item.asks, item.answer or NOT_PROVIDED) for item in one.items]
-    return pd.DataFrame(rows, columns=["number", "topic", "asks", "answer"])
 
 
 def _answered(one: Checklist) -> list[Item]:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from medcnn.metrics.estimate import Estimate
 from medcnn.report.page.blocks import Checklist, Page, Picture, Table
+from medcnn.report.page.wording import NOT_PROVIDED
 
 SHARPNESS = 1.6  # pixels of a saved picture to one of the figure: its letters stay sharp on a dense screen
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,99}")
@@ -48,7 +49,8 @@ def tables_of(page: Page) -> Iterator[tuple[str, pd.DataFrame]]:
         elif isinstance(block, Picture) and block.table is not None:
             yield block.name, block.table
         elif isinstance(block, Checklist):
-            yield block.name, pd.DataFrame([asdict(item) for item in block.items], columns=list(_ITEM))
+            rows = [asdict(item) | {"answer": item.answer or NOT_PROVIDED} for item in block.items]
+            yield block.name, pd.DataFrame(rows, columns=list(_ITEM))
 
 
 def pictures_of(page: Page) -> dict[str, bytes]:

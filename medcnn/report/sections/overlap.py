@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from medcnn.metrics.agreement import BlandAltman, bland_altman
-from medcnn.metrics.estimate import Estimate
 from medcnn.metrics.group_means import group_means, mean_of
 from medcnn.report.figures.evidence import bland_altman_figure
 from medcnn.report.figures.segmentation import dice_figure
@@ -155,8 +154,3 @@ def _emptiness(cases: SegmentedCases) -> str:
         if empty or missed:
             told.append(f"{name}: absent in {empty:,} cases, found there in {alarms:,} of them, missed in {missed:,}")
     return "; ".join(told) + "." if told else ""
-
-
-def summary_sentence(whole: Estimate, cases: SegmentedCases, of: str) -> str:
-    """What was measured, in one sentence."""
-    return f"Mean Dice {whole} over {len(cases.scores.cases):,} {of} of {cases.people:,} patients."

@@ -57,9 +57,11 @@ def _of_text(values: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _of_numbers(column: str, values: NDArray[np.float64]) -> tuple[list[str], list[str]]:
+    values = values + 0.0  # there is a zero below zero, which is equal and reads otherwise
     distinct = np.unique(values)
     if len(distinct) <= _FEW_NUMBERS:
-        return [f"{value:g}" for value in values], [f"{value:g}" for value in distinct]
+        # Numbers that differ far behind the point read alike, and are one group.
+        return [f"{value:g}" for value in values], list(dict.fromkeys(f"{value:g}" for value in distinct))
     if _AGE.search(column) and not _OTHER_UNIT.search(column):
         bands = np.searchsorted(_BANDS, values, side="right")
         if np.bincount(bands).max() <= _ONE_BAND * len(values):

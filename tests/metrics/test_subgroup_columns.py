@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from medcnn.metrics.subgroup_columns import NOT_GIVEN, group_names
@@ -52,6 +52,8 @@ def test_quartiles_that_fall_together_are_one_group() -> None:
 
 
 @settings(max_examples=80, deadline=None)
+@example([0.0, -0.0])
+@example([0.1, 0.1 + 1e-12])
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6), st.just(float("nan")), st.integers(0, 5)), max_size=40))
 def test_every_case_is_in_one_group_of_the_order(values: list[object]) -> None:
     names, order = group_names("dose", values)

@@ -95,7 +95,7 @@ def test_a_pin_is_a_public_version() -> None:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_can_be_held_in_mind(path: Path) -> None:
     text = path.read_text()
-    assert len(text.splitlines()) <= 300
+    assert len(text.splitlines()) <= 450
     tree = ast.parse(text)
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     long = [node.name for node in functions if (node.end_lineno or 0) - node.lineno >= 60]
@@ -148,7 +148,7 @@ def test_every_room_stands_in_the_contracts() -> None:
 
 # A line that must not be, where it would stand, and words of the contract that forbids it.
 PLANTED = [
-    ("errors.py", "import medcnn.io", "errors stand on the standard library"),
+    ("errors.py", "import medcnn.io", "errors, files and printable need the standard library alone"),
     ("io/planted.py", "import medcnn.tasks", "io and transforms know errors alone"),
     ("transforms/planted.py", "import medcnn.io", "do not know each other"),
     ("nets/planted.py", "import medcnn.data", "nets, losses and metrics know no room but errors"),

@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test peers lint format wheel clean
+.PHONY: help env demo test fuzz peers lint format wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ demo: $(STAMP) ## a phantom chest cohort as DICOM, from fit to report and findin
 test: export OMP_NUM_THREADS ?= 1
 test: $(STAMP) peers ## run every test that can run here
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+# Inputs that break a reader are kept in pytest's temporary folder, which the failure names.
+fuzz: $(STAMP) ## fuzz the readers for an hour (MEDCNN_FUZZ_SECONDS=600 for ten minutes)
+	MEDCNN_FUZZ_SECONDS=$${MEDCNN_FUZZ_SECONDS:-3600} $(BIN)/python -m pytest tests/fuzz
 
 # Not fatal: where it cannot be had, the tests that need it skip and say so.
 APT := DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=0 -o Acquire::http::Timeout=10

@@ -6,6 +6,7 @@ TARGET is a key of ``TARGETS``; CORPUS is a folder that new inputs are added to,
 An input that ends the run is written to the working directory and is repeated by giving it in place of CORPUS.
 """
 
+import resource
 import shutil
 import sys
 import tempfile
@@ -27,6 +28,8 @@ from pydicom.data import get_testdata_files
 
 #: Seeds above this size teach a fuzzer little and slow it down.
 MAX_SEED_BYTES = 40_000
+#: What an input of a few kilobytes may cost; libFuzzer's own limit counts what the process that started it held.
+MAX_BYTES = 2 << 30
 #: The same series as the seeds have: the fuzzed file may join it.
 _SLICES = 3
 
@@ -106,6 +109,7 @@ def _check_volume(volume: object) -> None:
 
 def _check_reason(error: ReadError) -> None:
     assert error.code in REASONS, f"unknown reason {error.code}"
+    assert error.code != "out_of_memory", "a few kilobytes were given gigabytes"
     _check_line(error)
 
 
@@ -144,6 +148,7 @@ def write_seeds(target: str, corpus: Path) -> None:
 def main() -> None:
     """Fuzz one target until libFuzzer's options end it."""
     target, corpus, *options = sys.argv[1:]
+    resource.setrlimit(resource.RLIMIT_DATA, (MAX_BYTES, MAX_BYTES))
     if not Path(corpus).is_file():
         write_seeds(target, Path(corpus))
     atheris.Setup([sys.argv[0], corpus, *options], TARGETS[target])

@@ -11,11 +11,15 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import UID, AllTransferSyntaxes
 
 from medcnn.errors import ReadError
-from medcnn.io.codestream import CodeStream, described
+from medcnn.io.codestream import CodeStream, describe
 
 
 class Layout(NamedTuple):
-    """What the header says of the stored pixels."""
+    """The stored pixels as the header describes them.
+
+    Attributes:
+        padding: First and last value that mark padding, or None.
+    """
 
     rows: int
     columns: int
@@ -26,6 +30,7 @@ class Layout(NamedTuple):
     signed: bool
     planar: bool
     photometric: str
+    padding: tuple[int, int] | None = None
 
 
 class Codec(NamedTuple):
@@ -63,17 +68,36 @@ def _jpeg_2000(data: bytes, layout: Layout) -> np.ndarray:
 
 
 def _rle(data: bytes, layout: Layout) -> np.ndarray:
+    """Decode RLE segment by segment into buffers of the size that the header announces, never a larger one."""
     size = layout.bits_allocated // 8
-    segments = struct.unpack_from("<I", data)[0]
+    segments, *offsets = struct.unpack_from("<16I", data)
     if segments != layout.samples * size:
         raise ValueError(f"{segments} RLE segments, the header asks for {layout.samples * size}")
-    count = layout.rows * layout.columns * layout.samples
-    values = np.frombuffer(imagecodecs.dicomrle_decode(data, f"<u{size}"), f"<u{size}")
-    if len(values) < count:
-        raise ValueError(f"{len(values)} of {count} values")
-    # RLE holds its samples one plane after the other whatever the planar configuration says.
-    planes = values[:count].reshape(layout.samples, layout.rows, layout.columns)
-    return planes[0] if layout.samples == 1 else np.moveaxis(planes, 0, -1)
+    ends = [*offsets[1:segments], len(data)]
+    # Each sample is cut into bytes, the highest first; samples come one plane after the other.
+    planes = np.empty((layout.samples, size, layout.rows * layout.columns), np.uint8)
+    for number, (start, end) in enumerate(zip(offsets[:segments], ends, strict=True)):
+        if not 64 <= start < end <= len(data):
+            raise ValueError("an RLE segment is outside the data")
+        plane = planes[number // size, number % size]
+        plane[:] = _packbits(data[start:end], plane.size)
+    values = np.ascontiguousarray(planes[:, ::-1].swapaxes(1, 2)).view(f"<u{size}")
+    shaped = values.reshape(layout.samples, layout.rows, layout.columns)
+    return shaped[0] if layout.samples == 1 else np.moveaxis(shaped, 0, -1)
+
+
+def _packbits(data: bytes, size: int) -> np.ndarray:
+    """Decode exactly ``size`` bytes; what follows them, such as the padding of an odd segment, is left alone."""
+    buffer = bytearray(size)
+    try:
+        decoded = imagecodecs.packbits_decode(data, out=buffer)
+    except imagecodecs.ImcdError as error:
+        if "OUTPUT_TOO_SMALL" not in str(error):
+            raise
+        decoded = buffer  # full, and more would follow
+    if len(decoded) != size:
+        raise ValueError(f"{len(decoded)} of {size} bytes in an RLE segment")
+    return np.frombuffer(decoded, np.uint8)
 
 
 #: Transfer syntax -> what decodes it first, and the part of imagecodecs that this needs. HTJ2K is left to pydicom's
@@ -87,7 +111,7 @@ _FIRST: dict[str, tuple[Decode, str]] = {
     "1.2.840.10008.1.2.4.81": (_jpeg_ls, "JPEGLS"),
     "1.2.840.10008.1.2.4.90": (_jpeg_2000, "JPEG2K"),
     "1.2.840.10008.1.2.4.91": (_jpeg_2000, "JPEG2K"),
-    "1.2.840.10008.1.2.5": (_rle, "DICOMRLE"),
+    "1.2.840.10008.1.2.5": (_rle, "PACKBITS"),
 }
 _NAMES = {
     "1.2.840.10008.1.2.4.50": "JPEG baseline",
@@ -134,7 +158,7 @@ def _first(syntax: str) -> Decode | None:
 def _plugin(syntax: str) -> str:
     """The plugin of pydicom that decodes a syntax here, empty where there is none."""
     if syntax == _RLE:
-        return "pydicom"  # the compiled plugin panics on damaged data, which no except clause for exceptions catches
+        return ""  # those of pydicom bound no output, and the compiled one panics on damaged data
     if syntax not in AllTransferSyntaxes:
         return ""
     try:
@@ -150,7 +174,7 @@ def decode(data: bytes, syntax: str, layout: Layout) -> tuple[np.ndarray, CodeSt
     Args:
         data: The frame, its fragments joined.
         syntax: Transfer syntax UID.
-        layout: What the header says; a stream that says otherwise of its size is refused before anything is decoded.
+        layout: As the header gives it; a stream of another or of no certain size is refused before it is decoded.
 
     Returns:
         ``(rows, columns)`` or ``(rows, columns, samples)``, and what the stream says of itself where it does.
@@ -158,18 +182,33 @@ def decode(data: bytes, syntax: str, layout: Layout) -> tuple[np.ndarray, CodeSt
     Raises:
         ReadError: ``no_decoder``, ``decode_failed``, ``truncated`` or ``bad_header``.
     """
-    stream = described(data)
-    if stream and (stream.rows, stream.columns, stream.samples) != (layout.rows, layout.columns, layout.samples):
-        found = f"{stream.rows} x {stream.columns} x {stream.samples}"
-        expected = f"{layout.rows} x {layout.columns} x {layout.samples}"
-        raise ReadError("bad_header", f"the header says {expected} pixels, the encoded image {found}")
-    if data[:2] in (b"\xff\xd8", b"\xff\x4f") and b"\xff\xd9" not in data[-16:]:
-        raise ReadError("truncated", "the encoded image has no end; copy the file again")
+    if not _first(syntax) and not _plugin(syntax):
+        wanted = _printable(syntax)
+        raise ReadError("no_decoder", f"no decoder for transfer syntax {wanted}; try pip install 'medcnn[gdcm]'")
+    stream = None
+    if syntax != _RLE:
+        stream = _described(data, layout)
+        # What follows the end marker, such as zeros that fill a block, is no part of the image.
+        data = data[: stream.end]
     values = _first_that_decodes(data, syntax, layout)
     shape = (layout.rows, layout.columns, layout.samples)[: 2 if layout.samples == 1 else 3]
     if values.shape != shape:
         raise ReadError("decode_failed", f"expected pixels {shape}, decoded {values.shape}")
     return values, stream
+
+
+def _described(data: bytes, layout: Layout) -> CodeStream:
+    """The markers of an encoded image, which must give a size, that of the header, and end."""
+    stream = describe(data)
+    if stream is None:
+        raise ReadError("decode_failed", "the encoded image does not give its size: it is damaged or of another syntax")
+    if (stream.rows, stream.columns, stream.samples) != (layout.rows, layout.columns, layout.samples):
+        found = f"{stream.rows} x {stream.columns} x {stream.samples}"
+        expected = f"{layout.rows} x {layout.columns} x {layout.samples}"
+        raise ReadError("bad_header", f"the header gives {expected} pixels, the encoded image {found}")
+    if not stream.end:
+        raise ReadError("truncated", "the encoded image has no end; copy the file again")
+    return stream
 
 
 def _first_that_decodes(data: bytes, syntax: str, layout: Layout) -> np.ndarray:
@@ -178,17 +217,18 @@ def _first_that_decodes(data: bytes, syntax: str, layout: Layout) -> np.ndarray:
     if first:
         try:
             return first(data, layout)
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001  # C libraries raise what they like; the plugin gets its turn
             failures.append(type(error).__name__)
     if plugin:
         try:
             return _by_pydicom(data, syntax, layout, plugin)
+        except MemoryError:
+            raise
         except Exception as error:  # noqa: BLE001  # as above
             failures.append(type(error).__name__)
-    if failures:
-        raise ReadError("decode_failed", f"the decoder refused the encoded image ({', '.join(failures)})")
-    wanted = _printable(syntax)
-    raise ReadError("no_decoder", f"no decoder for transfer syntax {wanted}; try pip install 'medcnn[gdcm]'")
+    raise ReadError("decode_failed", f"the decoder refused the encoded image ({', '.join(failures)})")
 
 
 def _printable(syntax: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import pydicom.config
 from pydicom.dataelem import RawDataElement
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.multival import MultiValue
@@ -21,15 +22,19 @@ from pydicom.uid import (
 )
 
 from medcnn.errors import ReadError
+from medcnn.io.decimals import parse_decimal, parse_decimals
+from medcnn.io.limits import MAX_ELEMENT_BYTES, MAX_ENCODED_BYTES, MAX_INFLATED_BYTES
 
 # pydicom's warnings quote header values and paths, which can be identifiers: silenced at their source, then at large.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
 logging.getLogger("pydicom").propagate = False
 
+_TEXT_VRS = frozenset(("DS", "IS", "LO", "SH", "CS", "ST", "LT", "UT"))
 _INFLATE_STEP = 1 << 20
 _INFLATE_FREE = 64 << 20
 _INFLATE_RATIO = 100
+_UNDEFINED = 0xFFFFFFFF
 _PIXEL_TAGS = frozenset((0x7FE00008, 0x7FE00009, 0x7FE00010))
 
 
@@ -49,19 +54,26 @@ def open_header(stream: BinaryIO, tags: list[int]) -> Opened:
         tags: Top-level elements to keep; all others are skipped unread.
 
     Raises:
-        ReadError: ``bomb`` or ``truncated``. pydicom and zlib may raise what they like on a damaged file.
+        ReadError: ``bomb``, ``too_large`` or ``truncated``. pydicom and zlib may raise what they like on a damaged file.
     """
     read_preamble(stream, force=True)
     meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=_past_file_meta)
     syntax = str(meta.get("TransferSyntaxUID", "") or "") or _guessed_syntax(stream)
     if syntax == DeflatedExplicitVRLittleEndian:
         stream = io.BytesIO(_inflated(stream))
+    wanted = {BaseTag(tag) for tag in tags}
+
+    def stop(tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag in wanted and MAX_ELEMENT_BYTES < length < _UNDEFINED:
+            raise ReadError("too_large", f"a header element of {length:,} bytes; at most {MAX_ELEMENT_BYTES:,} are read")
+        return tag in _PIXEL_TAGS
+
     header = read_dataset(
         stream,
         is_implicit_VR=syntax == ImplicitVRLittleEndian,
         is_little_endian=syntax != ExplicitVRBigEndian,
-        stop_when=_at_pixels,
-        specific_tags=[BaseTag(tag) for tag in tags],
+        stop_when=stop,
+        specific_tags=list(wanted),
     )
     if "MediaStorageSOPClassUID" in meta and "SOPClassUID" not in header:
         header.SOPClassUID = meta.MediaStorageSOPClassUID
@@ -70,10 +82,6 @@ def open_header(stream: BinaryIO, tags: list[int]) -> Opened:
 
 def _past_file_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
     return tag >> 16 != 2
-
-
-def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
-    return tag in _PIXEL_TAGS
 
 
 def _guessed_syntax(stream: BinaryIO) -> str:
@@ -88,16 +96,18 @@ def _guessed_syntax(stream: BinaryIO) -> str:
 
 def _inflated(stream: BinaryIO) -> bytes:
     """The deflated data set, inflated step by step so that a bomb is refused long before it has grown."""
-    packed = stream.read()
+    packed = stream.read(MAX_ENCODED_BYTES + 1)
+    if len(packed) > MAX_ENCODED_BYTES:
+        raise ReadError("too_large", f"a deflated file of more than {MAX_ENCODED_BYTES:,} bytes")
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    limit = max(_INFLATE_FREE, _INFLATE_RATIO * len(packed))
+    limit = min(MAX_INFLATED_BYTES, max(_INFLATE_FREE, _INFLATE_RATIO * len(packed)))
     parts, size = [], 0
     while packed and not inflater.eof:
         parts.append(inflater.decompress(packed, _INFLATE_STEP))
         size += len(parts[-1])
         packed = inflater.unconsumed_tail
         if size > limit:
-            raise ReadError("bomb", f"the deflated data set grows beyond {_INFLATE_RATIO} times its size")
+            raise ReadError("bomb", f"the deflated data set grows beyond {limit:,} bytes")
     if not inflater.eof:
         raise ReadError("truncated", "the deflated data set ends early; copy the file again")
     return b"".join(parts)
@@ -110,38 +120,70 @@ def is_cut_short(opened: Opened) -> bool:
     opened.stream.seek(here)
     elements = (opened.header.get_item(tag) for tag in list(opened.header.keys()))
     return here > size or any(
-        isinstance(one, RawDataElement) and one.value is not None and len(one.value) < one.length < 0xFFFFFFFF
+        isinstance(one, RawDataElement) and one.value is not None and len(one.value) < one.length < _UNDEFINED
         for one in elements
     )
 
 
 def whole_number(header: Dataset, keyword: str, default: int | None = None) -> int:
-    """A header element as an int.
+    """Read a header element as an int.
+
+    Args:
+        header: A data set or an item of a sequence.
+        keyword: The element.
+        default: Given where the element is missing or empty; without one, it must be there.
 
     Raises:
         ReadError: ``bad_header``, without the value: any value could be an identifier.
     """
-    value: Any = header.get(keyword)
-    if value is None or value == "":
+    values = numbers(header, keyword)
+    if not values:
         if default is None:
             raise ReadError("bad_header", f"{keyword} is missing")
         return default
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise ReadError("bad_header", f"{keyword} is not a whole number") from None
+    if len(values) > 1 or not values[0].is_integer():
+        raise ReadError("bad_header", f"{keyword} is not a whole number; correct the header")
+    return int(values[0])
 
 
 def numbers(header: Dataset, keyword: str) -> list[float]:
-    """A header element as finite floats, empty where it is missing or holds anything else."""
-    value: Any = header.get(keyword)
-    if value is None or value == "":
+    """Read a header element as finite floats; none where it is missing or empty.
+
+    Decimal commas, spaces and NUL around a value are read. Anything else is an error: a number that cannot be read is
+    not a number that is not there.
+
+    Raises:
+        ReadError: ``bad_header``, without the value.
+    """
+    element = header.get_item(keyword)
+    if element is None or element.value is None:
         return []
     try:
-        values = [float(one) for one in value] if isinstance(value, (list, MultiValue)) else [float(value)]
-    except (TypeError, ValueError):
-        return []
-    return values if all(abs(one) < float("inf") for one in values) else []
+        if isinstance(element, RawDataElement) and _is_text(element):
+            return parse_decimals(element.value.decode("latin-1"))
+        value: Any = header.get(keyword)
+        if value is None or (isinstance(value, str) and not value):
+            return []
+        parts = list(value) if isinstance(value, (list, tuple, MultiValue)) else [value]
+        return [_finite(one) for one in parts]
+    except (TypeError, ValueError, OverflowError, AttributeError, struct.error):
+        raise ReadError("bad_header", f"{keyword} is not a finite number; correct the header") from None
+
+
+def _is_text(element: RawDataElement) -> bool:
+    """Check whether an element holds decimals as text, by its own VR or else by the dictionary's."""
+    vr = element.VR if element.VR not in (None, "UN") else dictionary_VR(element.tag)
+    return vr in _TEXT_VRS
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, (str, bytes)):
+        return parse_decimal(value if isinstance(value, str) else value.decode("latin-1"))
+    original = getattr(value, "original_string", None)
+    number = parse_decimal(original) if original else float(value)
+    if not abs(number) < float("inf"):
+        raise ValueError("not finite")
+    return number
 
 
 def text(header: Dataset, keyword: str) -> str:

@@ -87,14 +87,8 @@ def _rle(data: bytes, layout: Layout) -> np.ndarray:
 
 
 def _packbits(data: bytes, size: int) -> np.ndarray:
-    """Decode exactly ``size`` bytes; what follows them, such as the padding of an odd segment, is left alone."""
-    buffer = bytearray(size)
-    try:
-        decoded = imagecodecs.packbits_decode(data, out=buffer)
-    except imagecodecs.ImcdError as error:
-        if "OUTPUT_TOO_SMALL" not in str(error):
-            raise
-        decoded = buffer  # full, and more would follow
+    """Decode exactly ``size`` bytes; more than that is refused as soon as the buffer is full."""
+    decoded = imagecodecs.packbits_decode(data, out=bytearray(size))
     if len(decoded) != size:
         raise ValueError(f"{len(decoded)} of {size} bytes in an RLE segment")
     return np.frombuffer(decoded, np.uint8)

@@ -24,8 +24,8 @@ class CodeStream(NamedTuple):
         precision: Bits of a sample.
         signed: Whether samples are signed; JPEG does not say.
         is_jpeg_2000: JPEG 2000 or HTJ2K rather than JPEG or JPEG-LS.
-        color: What the decoder gives: ``RGB`` where the stream names a color transform or none, empty where it is
-            silent.
+        color: ``YBR`` where the markers name a color transform, which a decoder takes back; ``RGB`` where they name
+            none; empty where they are silent.
         start: Offset of the code stream; it is wrapped in a file of boxes otherwise.
         end: Offset behind its end marker, 0 where there is none.
     """
@@ -94,9 +94,13 @@ def _jpeg(data: bytes) -> CodeStream | None:
     if len(frames) != 1:
         return None
     rows, columns, samples, precision, components = frames.pop()
-    named = jfif or adobe is not None or components == tuple(b"RGB")
+    color = ""
+    if jfif or adobe:
+        color = "YBR"
+    elif adobe == 0 or components == tuple(b"RGB"):
+        color = "RGB"
     end = data.rfind(b"\xff\xd9", scan) + 2
-    return CodeStream(rows, columns, samples, precision, False, False, "RGB" if named else "", 0, end if end > 1 else 0)
+    return CodeStream(rows, columns, samples, precision, False, False, color, 0, end if end > 1 else 0)
 
 
 def _jpeg_2000_start(data: bytes) -> int | None:
@@ -143,7 +147,7 @@ def _jpeg_2000(data: bytes, start: int) -> CodeStream | None:
     if tiles > MAX_BLOCKS >> 6:
         raise ReadError("bomb", f"a JPEG 2000 image of {rows} x {columns} pixels in {tiles:,} tiles")
     end = data.rfind(b"\xff\xd9", scan) + 2
-    color = "RGB" if transformed else "as stored"
+    color = "YBR" if transformed else "RGB"
     return CodeStream(
         rows, columns, samples, (depth & 0x7F) + 1, bool(depth & 0x80), True, color, start, end if end > 1 else 0
     )

@@ -1,5 +1,7 @@
 """One DICOM radiograph to a film: uncompressed or encoded, gray or color, turned so that brighter means more signal."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,13 +17,13 @@ from medcnn.io.codecs import LOSSY, Codec, Layout, installed_codecs
 from medcnn.io.color import luminance
 from medcnn.io.display import shown
 from medcnn.io.film import Film
+from medcnn.io.functional_groups import with_frame_attributes
 from medcnn.io.header import Opened, is_cut_short, numbers, open_header, text, whole_number
-from medcnn.io.stored import stored_values
+from medcnn.io.limits import MAX_PIXELS
+from medcnn.io.square_pixels import with_square_pixels
+from medcnn.io.stored import Stored, stored_values
 
 __all__ = ["Codec", "installed_codecs", "read_dicom"]
-
-#: Above any film: a 43 x 35 cm detector at 0.04 mm has 94 million pixels.
-MAX_PIXELS = 1 << 27
 
 # No name, no identifier, no date: what is not read cannot be passed on.
 _KEYWORDS = """
@@ -29,6 +31,7 @@ _KEYWORDS = """
     ImagerPixelSpacing NominalScannedPixelSpacing PixelSpacing SamplesPerPixel PhotometricInterpretation
     PlanarConfiguration NumberOfFrames Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation
     PixelPaddingValue PixelPaddingRangeLimit LossyImageCompression ModalityLUTSequence RescaleSlope RescaleIntercept
+    SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence PixelAspectRatio
     VOILUTSequence VOILUTFunction WindowCenter WindowWidth PresentationLUTShape PaletteColorLookupTableUID
     RedPaletteColorLookupTableDescriptor RedPaletteColorLookupTableData SegmentedRedPaletteColorLookupTableData
     GreenPaletteColorLookupTableDescriptor GreenPaletteColorLookupTableData SegmentedGreenPaletteColorLookupTableData
@@ -36,8 +39,6 @@ _KEYWORDS = """
 """
 _TAGS = [Tag(keyword) for keyword in _KEYWORDS.split()]
 
-# Chroma has been taken back out by the decoder, or the stream's own markers say what it is.
-_RGB_AFTER_DECODING = frozenset(f"1.2.840.10008.1.2.4.{end}" for end in ("50", "51", "90", "91", "201", "202", "203"))
 _COLORS = frozenset(("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"))
 _GRAYS = frozenset(("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"))
 
@@ -53,11 +54,19 @@ def read_dicom(path: Path) -> Film:
             message names the file by its name only and quotes no header value: any could be an identifier.
     """
     path = Path(path)
+    with read_errors(path), path.open("rb") as stream:
+        return _film(stream)
+
+
+@contextmanager
+def read_errors(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a DICOM file into a ReadError that names the file by its name only."""
     try:
-        with path.open("rb") as stream:
-            return _film(stream)
+        yield
     except ReadError as error:
         raise ReadError(error.code, f"{path.name}: {error}") from None
+    except MemoryError:
+        raise ReadError("out_of_memory", f"{path.name}: needs more memory than there is") from None
     except OSError as error:
         raise ReadError("unreadable", f"{path.name}: cannot be read ({type(error).__name__})") from None
     except Exception as error:  # noqa: BLE001  # pydicom raises what its converters raise; its words would quote the header
@@ -66,13 +75,17 @@ def read_dicom(path: Path) -> Film:
 
 def _film(stream: BinaryIO) -> Film:
     opened = open_header(stream, _TAGS)
-    header = opened.header
     _refuse_other_objects(opened)
+    header, contradicted = with_frame_attributes(opened.header)
+    opened = opened._replace(header=header)
     layout = layout_of(header)
-    pixels, flags = _pixels(stored_values(opened, layout), opened, layout)
-    spacing = _spacing_mm(header)
+    stored = stored_values(opened, layout)
+    pixels, flags = _pixels(stored, opened, layout)
+    spacing, spacing_flags = _spacing_mm(header)
+    pixels, spacing, square_flags = with_square_pixels(pixels, spacing, _aspect(header))
     if spacing is None:
-        flags = (*flags, "no_spacing")
+        spacing_flags = (*spacing_flags, "no_spacing")
+    flags = (*flags, *stored.flags, *spacing_flags, *square_flags, *(["attributes_contradict"] if contradicted else []))
     return Film(
         pixels,
         np.diag([*(spacing or (1.0, 1.0)), 1.0, 1.0]),
@@ -121,12 +134,27 @@ def layout_of(header: Dataset) -> Layout:
         bits_allocated=allocated,
         bits_stored=bits,
         high_bit=whole_number(header, "HighBit", bits - 1),
-        signed=whole_number(header, "PixelRepresentation", 0) == 1,
-        planar=whole_number(header, "PlanarConfiguration", 0) == 1,
-        photometric=text(header, "PhotometricInterpretation"),
+        signed=_is_one(header, "PixelRepresentation"),
+        planar=_is_one(header, "PlanarConfiguration"),
+        photometric=text(header, "PhotometricInterpretation").upper(),
+        padding=_padding(header),
     )
     _check_layout(layout)
     return layout
+
+
+def _is_one(header: Dataset, keyword: str) -> bool:
+    value = whole_number(header, keyword, 0)
+    if value not in (0, 1):
+        raise ReadError("bad_header", f"{keyword} is neither 0 nor 1; correct the header")
+    return value == 1
+
+
+def _padding(header: Dataset) -> tuple[int, int] | None:
+    if not numbers(header, "PixelPaddingValue"):
+        return None
+    first = whole_number(header, "PixelPaddingValue")
+    return first, whole_number(header, "PixelPaddingRangeLimit", first)
 
 
 def _check_layout(layout: Layout) -> None:
@@ -146,14 +174,13 @@ def _check_layout(layout: Layout) -> None:
         raise ReadError("unsupported_photometric", f"color of {layout.bits_allocated} bits; expected 8 or 16")
 
 
-def _pixels(stored: np.ndarray, opened: Opened, layout: Layout) -> tuple[np.ndarray, tuple[str, ...]]:
+def _pixels(stored: Stored, opened: Opened, layout: Layout) -> tuple[np.ndarray, tuple[str, ...]]:
     if layout.samples == 3:
-        has_luma = layout.photometric.startswith("YBR") and opened.syntax not in _RGB_AFTER_DECODING
-        return (stored[..., 0].copy() if has_luma else luminance(stored)), ("color",)
+        return (stored.values[..., 0].copy() if stored.luma_first else luminance(stored.values)), ("color",)
     if layout.photometric == "PALETTE COLOR":
         table = luminance(apply_color_lut(np.arange(1 << min(layout.bits_stored, 16)), opened.header))
-        return table[stored], ("color",)
-    return shown(stored, opened.header, layout.bits_stored, layout.signed)
+        return table[stored.values], ("color",)
+    return shown(stored.values, opened.header, layout.bits_stored, layout.signed, stored.padding)
 
 
 def header_flags(opened: Opened) -> list[str]:
@@ -167,10 +194,22 @@ def header_flags(opened: Opened) -> list[str]:
     return [flag for flag, holds in told.items() if holds]
 
 
-def _spacing_mm(header: Dataset) -> tuple[float, float] | None:
-    """Distance of rows and of columns: as calibrated where it is, else at the detector."""
+def _spacing_mm(header: Dataset) -> tuple[tuple[float, float] | None, tuple[str, ...]]:
+    """Distance of rows and of columns, as calibrated where it is, else at the detector; then flags."""
+    flags: tuple[str, ...] = ()
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-        spacing = numbers(header, keyword)
+        try:
+            spacing = numbers(header, keyword)
+        except ReadError:
+            spacing = [0.0]
         if len(spacing) == 2 and min(spacing) > 0:
-            return spacing[0], spacing[1]
-    return None
+            return (spacing[0], spacing[1]), flags
+        if spacing:
+            flags = ("spacing_ignored",)
+    return None, flags
+
+
+def _aspect(header: Dataset) -> float | None:
+    """Height of a pixel as a multiple of its width, where the header gives no spacing but a ratio."""
+    ratio = numbers(header, "PixelAspectRatio")
+    return ratio[0] / ratio[1] if len(ratio) == 2 and min(ratio) > 0 else None

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from pydicom.dataset import Dataset
 
-from medcnn.io.header import numbers, text, whole_number
+from medcnn.errors import ReadError
+from medcnn.io.header import numbers, text
 from medcnn.io.lut import lookup_table
 
 # A window spreads over 0 to 65534: around a whole middle, turning the gray scale is exact.
@@ -22,7 +23,9 @@ class _Scale(NamedTuple):
     high: float
 
 
-def shown(stored: np.ndarray, header: Dataset, bits: int, signed: bool) -> tuple[np.ndarray, tuple[str, ...]]:
+def shown(
+    stored: np.ndarray, header: Dataset, bits: int, signed: bool, padding: np.ndarray | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
     """Pixels as displayed: brighter means more signal, whatever the photometric interpretation.
 
     Args:
@@ -30,6 +33,7 @@ def shown(stored: np.ndarray, header: Dataset, bits: int, signed: bool) -> tuple
         header: The elements that say how they are shown.
         bits: Bits stored.
         signed: Whether stored values are two's complement.
+        padding: Where the image is padding, ``(rows, columns)``.
 
     Returns:
         ``(rows, columns)``: the output of the VOI lookup table, 0 to 65534 for a window, and modality values where
@@ -40,8 +44,9 @@ def shown(stored: np.ndarray, header: Dataset, bits: int, signed: bool) -> tuple
     """
     low = -(1 << (bits - 1)) if signed else 0
     high = low + (1 << bits) - 1
-    padding = padding_mask(stored, header, bits, signed)
     window, flags = _window(header)
+    if _rescale_is_ignored(header):
+        flags = (*flags, "rescale_ignored")
     if window is None and not _changes_values(header):
         pixels = _narrowed(turned(stored, high, signed) if _is_inverted(header) else stored, low, high)
     elif bits <= _TABLE_BITS:
@@ -56,7 +61,7 @@ def shown(stored: np.ndarray, header: Dataset, bits: int, signed: bool) -> tuple
 
 def _is_inverted(header: Dataset) -> bool:
     # INVERSE repeats what MONOCHROME1 says: it turns once, never twice.
-    named = text(header, "PhotometricInterpretation"), text(header, "PresentationLUTShape")
+    named = text(header, "PhotometricInterpretation").upper(), text(header, "PresentationLUTShape").upper()
     return "MONOCHROME1" in named or "INVERSE" in named
 
 
@@ -68,16 +73,24 @@ def _changes_values(header: Dataset) -> bool:
 
 def _rescale(header: Dataset) -> tuple[float, float]:
     slope, intercept = numbers(header, "RescaleSlope"), numbers(header, "RescaleIntercept")
+    if len(slope) > 1 or len(intercept) > 1:
+        raise ReadError("bad_header", "expected one rescale slope and intercept; correct the header")
     # A slope of zero would blank the film; writers that know none leave it zero.
     return (slope[0] if slope and slope[0] else 1.0), (intercept[0] if intercept else 0.0)
 
 
+def _rescale_is_ignored(header: Dataset) -> bool:
+    return not header.get("ModalityLUTSequence") and numbers(header, "RescaleSlope")[:1] == [0.0]
+
+
 def _window(header: Dataset) -> tuple[tuple[float, float, str] | None, tuple[str, ...]]:
     """The first window (center, width, function), or None and the flag that it could not be used."""
-    centers, widths = numbers(header, "WindowCenter"), numbers(header, "WindowWidth")
-    if header.get("VOILUTSequence") or not (header.get("WindowCenter") or header.get("WindowWidth")):
+    if header.get("VOILUTSequence"):
         return None, ()
-    function = text(header, "VOILUTFunction") or "LINEAR"
+    centers, widths = numbers(header, "WindowCenter"), numbers(header, "WindowWidth")
+    if not centers and not widths:
+        return None, ()
+    function = text(header, "VOILUTFunction").upper() or "LINEAR"
     least = 1.0 if function == "LINEAR" else 1e-9
     if not centers or not widths or widths[0] < least or function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         return None, ("voi_ignored",)
@@ -159,22 +172,6 @@ def _looked_up(table: np.ndarray, stored: np.ndarray, low: int) -> np.ndarray:
             place -= low
         np.take(table, place, out=pixels[start : start + len(part)], mode="clip")
     return pixels
-
-
-def padding_mask(stored: np.ndarray, header: Dataset, bits: int, signed: bool) -> np.ndarray | None:
-    """Where an image is padding, by stored value; None where the header names none, or nothing or all of it is that."""
-    if header.get("PixelPaddingValue") is None:
-        return None
-    first = whole_number(header, "PixelPaddingValue")
-    last = whole_number(header, "PixelPaddingRangeLimit", first)
-    ends = sorted(_as_stored(value, bits, signed) for value in (first, last))
-    mask = (stored >= ends[0]) & (stored <= ends[1])
-    return mask if mask.any() and not mask.all() else None
-
-
-def _as_stored(value: int, bits: int, signed: bool) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if signed and value >> (bits - 1) else value
 
 
 def _with_dark_padding(pixels: np.ndarray, padding: np.ndarray) -> np.ndarray:

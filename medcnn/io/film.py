@@ -22,8 +22,12 @@ class Film:
         series: Series instance UID, empty outside DICOM.
         sop: SOP instance UID, empty outside DICOM.
         modality: DICOM modality, empty outside DICOM.
-        flags: What a reader should know: ``alpha``, ``burned_in``, ``color``, ``for_processing``, ``lossy``,
-            ``no_spacing``, ``padding``, ``voi_ignored``.
+        flags: What a reader should know: ``alpha``, ``attributes_contradict`` (root and functional groups differ),
+            ``burned_in``, ``color``, ``color_contradicted`` (the encoded image has another color space than the
+            header), ``extra_pixel_bytes``, ``for_processing``, ``lossy``, ``no_spacing``, ``non_square_pixels``
+            (resampled to square ones), ``padding``, ``pixels_not_encoded`` and ``pixels_not_subsampled`` (against the
+            header), ``rescale_ignored`` (a slope of zero), ``spacing_ignored`` (not two positive numbers),
+            ``voi_ignored`` (a window that is none).
     """
 
     pixels: np.ndarray

@@ -8,8 +8,8 @@ import zlib
 from typing import Any, BinaryIO, NamedTuple
 
 import pydicom.config
-from pydicom.dataelem import RawDataElement
 from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset, read_preamble
 from pydicom.multival import MultiValue
@@ -54,7 +54,7 @@ def open_header(stream: BinaryIO, tags: list[int]) -> Opened:
         tags: Top-level elements to keep; all others are skipped unread.
 
     Raises:
-        ReadError: ``bomb``, ``too_large`` or ``truncated``. pydicom and zlib may raise what they like on a damaged file.
+        ReadError: ``bomb``, ``too_large`` or ``truncated``. On a damaged file pydicom and zlib raise what they like.
     """
     read_preamble(stream, force=True)
     meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=_past_file_meta)
@@ -65,7 +65,9 @@ def open_header(stream: BinaryIO, tags: list[int]) -> Opened:
 
     def stop(tag: BaseTag, vr: str | None, length: int) -> bool:
         if tag in wanted and MAX_ELEMENT_BYTES < length < _UNDEFINED:
-            raise ReadError("too_large", f"a header element of {length:,} bytes; at most {MAX_ELEMENT_BYTES:,} are read")
+            raise ReadError(
+                "too_large", f"a header element of {length:,} bytes; at most {MAX_ELEMENT_BYTES:,} are read"
+            )
         return tag in _PIXEL_TAGS
 
     header = read_dataset(

@@ -10,9 +10,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from medcnn.errors import ReadError
 from medcnn.io.color import luminance
 from medcnn.io.film import Film
-
-#: As for DICOM: above any film.
-MAX_PIXELS = 1 << 27
+from medcnn.io.limits import MAX_PIXELS
 
 _GRAY_MODES: dict[str, type[np.generic]] = {
     "L": np.uint8,
@@ -22,7 +20,8 @@ _GRAY_MODES: dict[str, type[np.generic]] = {
     "I": np.int32,
     "F": np.float32,
 }
-_TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_TILE_WIDTH, _TIFF_TILE_LENGTH = 258, 262, 322, 323
+_TILE_FREE = 1 << 22
 
 
 def read_raster(path: Path) -> Film:
@@ -38,6 +37,8 @@ def read_raster(path: Path) -> Film:
         pixels, flags = _pixels(path)
     except ReadError as error:
         raise ReadError(error.code, f"{path.name}: {error}") from None
+    except MemoryError:
+        raise ReadError("out_of_memory", f"{path.name}: needs more memory than there is") from None
     except Image.DecompressionBombError:
         raise ReadError("too_large", f"{path.name}: more than {MAX_PIXELS} pixels") from None
     except PermissionError:
@@ -56,11 +57,20 @@ def _pixels(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
             raise ReadError("multiframe", "the file holds several pages; expected one film")
         if image.format == "PNG" and _is_deep_color_png(path):
             return _deep_color_png(path)
+        if isinstance(image, TiffImageFile):
+            _check_tiles(image)
         if isinstance(image, TiffImageFile) and len(image.getbands()) > 1 and _depth(image) > 8:
             return _by_tifffile(path)
         white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(_TIFF_PHOTOMETRIC) == 0
         image.load()
         return _gray(ImageOps.exif_transpose(image), white_is_zero)
+
+
+def _check_tiles(image: TiffImageFile) -> None:
+    """Refuse a tile far larger than the image, which a decoder would allocate whole."""
+    tile = float(image.tag_v2.get(_TIFF_TILE_WIDTH, 1)) * float(image.tag_v2.get(_TIFF_TILE_LENGTH, 1))
+    if tile > max(_TILE_FREE, 4 * image.width * image.height):
+        raise ReadError("bomb", f"an image of {image.height} x {image.width} pixels in a tile of {tile:.0f}")
 
 
 def _gray(image: Image.Image, white_is_zero: bool) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -92,7 +102,11 @@ def _by_tifffile(path: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     """Color of more than 8 bits, which Pillow would cut down to 8."""
     import tifffile  # takes a while to import and few films need it
 
-    values = tifffile.imread(path)
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[0]  # not a series, whose size a description may give
+        if np.prod(page.shape, dtype=np.float64) > 4 * MAX_PIXELS:
+            raise ReadError("too_large", f"more than {MAX_PIXELS} pixels")
+        values = page.asarray()
     if values.ndim == 3 and values.shape[0] in (3, 4) and values.shape[2] not in (3, 4):
         values = np.moveaxis(values, 0, -1)
     if values.ndim != 3 or values.shape[2] not in (3, 4) or values.dtype != np.uint16:

@@ -10,12 +10,12 @@ from pydicom.tag import Tag
 from medcnn.errors import ReadError
 from medcnn.io.codecs import Layout
 from medcnn.io.dicom import header_flags, layout_of
-from medcnn.io.display import padding_mask, turned
+from medcnn.io.display import turned
 from medcnn.io.header import Opened, open_header
 from medcnn.io.lut import lookup_table
 from medcnn.io.slice_header import told_by_name
 from medcnn.io.slices import Slice
-from medcnn.io.stored import stored_frames, stored_values
+from medcnn.io.stored import Stored, stored_frames, stored_values
 
 _KEYWORDS = """
     SOPClassUID BurnedInAnnotation LossyImageCompression NumberOfFrames Rows Columns SamplesPerPixel
@@ -90,14 +90,15 @@ def _decode_file(path: Path, wanted: list[tuple[int, Slice]]) -> Iterator[tuple[
             frames = iter([stored_values(opened, layout)])
         for (at, one), stored in zip(wanted, frames, strict=True):
             inverted = layout.photometric == "MONOCHROME1" and one.modality not in _QUANTITIES
-            yield at, _as_meant(stored, opened, layout, inverted), flags + ["inverted"] * inverted
+            own_flags = [*flags, *stored.flags, *["inverted"] * inverted]
+            yield at, _as_meant(stored, opened, layout, inverted), own_flags
 
 
-def _as_meant(stored: np.ndarray, opened: Opened, layout: Layout, inverted: bool) -> _Decoded:
+def _as_meant(stored: Stored, opened: Opened, layout: Layout, inverted: bool) -> _Decoded:
     low = -(1 << (layout.bits_stored - 1)) if layout.signed else 0
     high = low + (1 << layout.bits_stored) - 1
-    padding = padding_mask(stored, opened.header, layout.bits_stored, layout.signed)
-    values = turned(stored, high, layout.signed) if inverted else stored
+    padding = stored.padding
+    values = turned(stored.values, high, layout.signed) if inverted else stored.values
     if opened.header.get("ModalityLUTSequence"):
         item = opened.header.ModalityLUTSequence[0]
         table = lookup_table(item, layout.signed, opened.header.original_encoding[1])

@@ -9,7 +9,6 @@ ALL_REASONS: dict[str, str] = {
     **REASONS,
     "decoder_crashed": "the process that read the file was ended by it",
     "timeout": "the file took longer than it may",
-    "out_of_memory": "the image needs more memory than there is",
     "prepare_failed": "the steps before the net could not handle the image",
     "wrong_shape": "after those steps the image has another shape than the model was trained on",
     "not_finite": "the image or its probabilities are not numbers",

@@ -75,7 +75,7 @@ def contents(root: Path) -> Iterator[Image | Refused]:
     for series in found.series:
         yield _series(series)
     for path, code, sentence in found.skipped:
-        one = _film(Found(path, "dicom")) if code == "film" else Refused(path.name, code, sentence)
+        one = _film(Found(path, "dicom")) if code in ("film", "screenshot") else Refused(path.name, code, sentence)
         yield replace(one, name=path.relative_to(base).as_posix())
     for file in files:
         if file.kind != "dicom":

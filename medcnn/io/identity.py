@@ -74,6 +74,15 @@ def patient_in_dicom(path: Path) -> str | None:
     return f"{issuer}\x1f{patient}" if patient else None
 
 
+def patient_digest(patient_id: str, issuer: str, name: str, birth_date: str) -> str:
+    """Digest to compare whom two headers name: by ID, or by name and date of birth where there is no ID."""
+    who = (patient_id, issuer) if patient_id.strip() else (name.rstrip(" ^=").casefold(), birth_date)
+    joined = "\x1f".join(one.strip() for one in who)
+    if not joined.strip("\x1f"):
+        return ""
+    return hashlib.sha256(joined.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
 def _create(key_file: Path) -> None:
     """Write a new key so that it appears whole or not at all; whoever comes second takes the first one's."""
     key_file.parent.mkdir(parents=True, exist_ok=True)

@@ -3,9 +3,12 @@
 from dataclasses import replace
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from medcnn.errors import ReadError
 from medcnn.io.header import numbers, text, whole_number
+from medcnn.io.limits import MAX_SLICES
+from medcnn.io.precision import finest, units_of
 from medcnn.io.slices import MARKS, Slice, of_length, positive, positive_pair, rescale_of
 
 _FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
@@ -48,6 +51,8 @@ def frames_of(base: Slice, header: Dataset) -> list[Slice]:
         ReadError: ``bad_header`` if there are not as many groups as frames.
     """
     own = header.PerFrameFunctionalGroupsSequence
+    if len(own) > MAX_SLICES:
+        raise ReadError("too_large", f"{len(own):,} frames; at most {MAX_SLICES:,} are read")
     count = whole_number(header, "NumberOfFrames", len(own))
     if count != len(own):
         raise ReadError("bad_header", f"the header says {count} frames and describes {len(own)}")
@@ -59,29 +64,40 @@ def frames_of(base: Slice, header: Dataset) -> list[Slice]:
 def _frame(base: Slice, groups: _Groups) -> Slice:
     measures, values = groups["PixelMeasuresSequence"], groups["PixelValueTransformationSequence"]
     kind, types = _kind(groups)
+    position, orientation = groups["PlanePositionSequence"], groups["PlaneOrientationSequence"]
     return replace(
         base,
-        position=of_length(numbers(groups["PlanePositionSequence"], "ImagePositionPatient"), 3),
-        orientation=of_length(numbers(groups["PlaneOrientationSequence"], "ImageOrientationPatient"), 6),
+        position=of_length(numbers(position, "ImagePositionPatient"), 3),
+        position_units=_units(position, "ImagePositionPatient"),
+        orientation=of_length(numbers(orientation, "ImageOrientationPatient"), 6),
+        orientation_unit=finest(_units(orientation, "ImageOrientationPatient")),
         spacing=positive_pair(numbers(measures, "PixelSpacing")),
+        spacing_unit=finest(_units(measures, "PixelSpacing")),
         thickness=positive(numbers(measures, "SliceThickness")),
         between=positive(numbers(measures, "SpacingBetweenSlices")),
         rescale=rescale_of(numbers(values, "RescaleSlope"), numbers(values, "RescaleIntercept")),
         echo=("", text(groups["MREchoSequence"], "EffectiveEchoTime")),
         kind=kind,
-        marks=tuple(_mark(groups, keyword, types) for keyword in MARKS),
+        image_type=types,
+        marks=tuple(_mark(groups, keyword, "\\".join(types)) for keyword in MARKS),
     )
 
 
-def _kind(groups: _Groups) -> tuple[str, str]:
-    """What the values of a frame are, and its whole frame type."""
+def _units(item: Dataset, keyword: str) -> tuple[float, ...]:
+    value = item.get(keyword)
+    return units_of(value) if isinstance(value, (list, MultiValue)) else ()
+
+
+def _kind(groups: _Groups) -> tuple[str, tuple[str, ...]]:
+    """Name what the values of a frame are, and give its whole frame type."""
     for keyword in _FRAME_TYPES:
         item = groups[keyword]
         types = item.get("FrameType")
         if types:
             third = str(types[2]) if len(types) > 2 else ""
-            return " ".join((third, text(item, "ComplexImageComponent"))).strip(), str(types)
-    return "", ""
+            whole = (types,) if isinstance(types, str) else types
+            return " ".join((third, text(item, "ComplexImageComponent"))).strip(), tuple(str(one) for one in whole)
+    return "", ()
 
 
 def _mark(groups: _Groups, keyword: str, types: str) -> str:

@@ -53,8 +53,9 @@ def read_volume(path: Path) -> Volume:
 def _one_series(path: Path) -> Volume:
     """The one series at a path, else its one NIfTI file; anything else is told by what is there."""
     found = find_series(path)
-    if len(found.series) == 1:
-        return read_series(found.series[0])
+    volumes = [one for one in found.series if one.code not in ("localizer", "remainder")] or found.series
+    if len(volumes) == 1:
+        return read_series(volumes[0])
     niftis = [one for one, code, _ in found.skipped if code == "not_dicom" and kind_of(one) == "nifti"]
     if not found.series and len(niftis) == 1:
         return read_nifti(niftis[0])

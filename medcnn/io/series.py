@@ -2,21 +2,21 @@
 
 import filecmp
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medcnn.errors import ReadError
 from medcnn.io.find import Found, find_files, refusal
 from medcnn.io.grouping import Group, grouped
+from medcnn.io.limits import check_voxels
 from medcnn.io.slice_header import slices_in
 from medcnn.io.slice_pixels import voxels_of
 from medcnn.io.slices import Slice
 from medcnn.io.stack import stacked
 from medcnn.io.volume import Volume
-
-#: Above any series: 512 x 512 x 2,048 voxels.
-MAX_VOXELS = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,17 @@ class Series:
             series end in ``-2`` and so on, the largest first.
         modality: DICOM modality.
         slices: As found, in no order; their files may tell patients by their names.
+        code: Reason of ``medcnn.io.find.REASONS`` for which they are no volume, empty where reading decides.
+        sentence: The same for people.
+        flags: What a reader should know of the volume among others of its series: ``fewer_slices``.
     """
 
     name: str
     modality: str
     slices: tuple[Slice, ...] = field(repr=False)
+    code: str = ""
+    sentence: str = ""
+    flags: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -61,7 +67,8 @@ class SeriesFound:
 def find_series(root: Path) -> SeriesFound:
     """Every series under a folder, or in one file; headers are read, pixels are not.
 
-    A localizer, another echo, a second acquisition inside a series are series of their own here.
+    Another echo or a second acquisition of the same positions inside a series are series of their own here. What fits
+    none of them is listed with the reason for which it will not be read.
 
     Raises:
         MedcnnError: If there is nothing at ``root``.
@@ -83,7 +90,7 @@ def series_among(files: Iterable[Found]) -> SeriesFound:
                 slices.append(one)
         except ReadError as error:
             skipped.append((file.path, error.code, str(error)))
-    return SeriesFound(_named(grouped(slices)), skipped)
+    return SeriesFound(incomplete(_named(grouped(slices)), skipped), skipped)
 
 
 def _slices(file: Found) -> list[Slice]:
@@ -96,17 +103,51 @@ def _slices(file: Found) -> list[Slice]:
 
 def _named(groups: list[Group]) -> list[Series]:
     """Series with names that hang on what is there alone, not on the order in which it was found."""
-    ordered = sorted(groups, key=lambda group: (-len(group), min((one.echo, one.kind, one.marks) for one in group)))
+    ordered = sorted(
+        groups, key=lambda group: (-len(group.slices), min((one.echo, one.kind, one.marks) for one in group.slices))
+    )
     counts: dict[str, int] = {}
     named = []
     for group in ordered:
-        first = group[0]
+        first = group.slices[0]
         identity = first.series or first.path.parent.name
         name = "s" + hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:12]
         counts[name] = counts.get(name, 0) + 1
         number = f"-{counts[name]}" if counts[name] > 1 else ""
-        named.append(Series(name + number, first.modality, tuple(group)))
+        named.append(
+            Series(name + number, first.modality, tuple(group.slices), group.code, group.sentence, group.flags)
+        )
     return named
+
+
+#: What a damaged file leaves open is which series it was of.
+_DAMAGED = frozenset(("truncated", "empty", "bad_header", "unreadable", "bomb"))
+_IMAGE_NAME = re.compile(r".*\.(dcm|dicom|dic|ima)|[^.]*|[\d.]+", re.IGNORECASE)
+
+
+def incomplete(found: list[Series], skipped: Iterable[tuple[Path, str, str]]) -> list[Series]:
+    """Refuse the one series of a folder in which a file is damaged: it may be a slice of it.
+
+    A damaged file among several series is of any of them: those are flagged ``damaged_neighbor``.
+    """
+    damaged: dict[Path, Path] = {}
+    for path, code, _ in skipped:
+        if code in _DAMAGED and _IMAGE_NAME.fullmatch(path.name):
+            damaged.setdefault(path.parent, path)
+    homes = {one.name: {path.parent for path in one.paths} for one in found} if damaged else {}
+    counts = Counter(folder for folders in homes.values() for folder in folders)
+    checked = []
+    for series in found:
+        folders = sorted(homes.get(series.name, set()) & damaged.keys())
+        if not folders or series.code or series.slices[0].frames:
+            checked.append(series)
+        elif any(counts[folder] == 1 for folder in folders):
+            name = damaged[folders[0]].name
+            told = f"{name} in its folder cannot be read and may be one of its slices; copy it again or move it away"
+            checked.append(replace(series, code="incomplete", sentence=told))
+        else:
+            checked.append(replace(series, flags=(*series.flags, "damaged_neighbor")))
+    return checked
 
 
 def read_series(series: Series) -> Volume:
@@ -114,19 +155,23 @@ def read_series(series: Series) -> Volume:
 
     Raises:
         ReadError: Where the slices make no even grid: ``no_geometry``, ``mixed_orientation``, ``mixed_size``,
-            ``duplicate_position``, ``gaps``, ``not_aligned``, ``gantry_tilt``; where pixels cannot be decoded, as
+            ``duplicate_position``, ``gaps``, ``not_aligned``, ``gantry_tilt``, ``mixed_series``; where they are none:
+            ``localizer``, ``remainder``, ``several_patients``, ``incomplete``; where pixels cannot be decoded, as
             ``medcnn.io.read.read_film``. Its message names the series by its pseudonym and files by their names only.
     """
     try:
+        if series.code:
+            raise ReadError(series.code, series.sentence)
         stack = stacked(series.slices)
         first = stack.slices[0]
-        if len(stack.slices) * first.rows * first.columns > MAX_VOXELS:
-            size = f"{len(stack.slices)} x {first.rows} x {first.columns}"
-            raise ReadError("too_large", f"{size} voxels; at most {MAX_VOXELS:,} are read")
+        check_voxels((len(stack.slices), first.rows, first.columns))
         voxels, flags = voxels_of(stack.slices)
     except ReadError as error:
         raise ReadError(error.code, f"series {series.name}: {error}") from None
-    localizer = {"localizer"} if "LOCALIZER" in first.kind else set()
+    repeated = {one.sop for one in stack.slices if one.sop and not one.frames}
+    copies = (
+        {"repeated_uid"} if not first.frames and len(repeated) < sum(bool(one.sop) for one in stack.slices) else set()
+    )
     paths = tuple(one.path for one in stack.slices)
     return Volume(
         voxels,
@@ -135,7 +180,7 @@ def read_series(series: Series) -> Volume:
         first.study,
         first.series,
         first.frame_of_reference,
-        tuple(sorted({*flags, *stack.flags, *localizer})),
+        tuple(sorted({*flags, *stack.flags, *series.flags, *copies})),
         paths if len(set(paths)) > 1 else paths[:1],
         tuple(one.frame for one in stack.slices) if first.frames else (),
     )

@@ -12,10 +12,12 @@ from pydicom.tag import Tag
 from medcnn.errors import ReadError
 from medcnn.io.dicom import refuse_no_image
 from medcnn.io.header import open_header, text, whole_number
+from medcnn.io.identity import patient_digest
 from medcnn.io.multiframe import frames_of
+from medcnn.io.precision import finest, units_of
 from medcnn.io.slices import MARKS, Slice, of_length, positive, positive_pair, rescale_of
 
-# No name, no date, no description: what is not read cannot be passed on.
+# No date and no description: what is not read cannot be passed on. Who the patient is leaves this module as a digest.
 _KEYWORDS = """
     SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID Modality ImageType
     Rows Columns NumberOfFrames ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness
@@ -23,6 +25,7 @@ _KEYWORDS = """
     DiffusionGradientOrientation TriggerTime InversionTime FlipAngle FrameReferenceTime ConvolutionKernel
     AcquisitionTime ContentTime RescaleSlope RescaleIntercept
     SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence
+    PatientID IssuerOfPatientID PatientName PatientBirthDate
 """
 _TAGS = {keyword: Tag(keyword) for keyword in _KEYWORDS.split()}
 
@@ -32,6 +35,10 @@ _BINARY = frozenset(("DiffusionBValue", "DiffusionGradientOrientation"))
 _SLICES = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2", "4", "128", "2.1", "2.2", "4.1", "4.4", "130", "128.1")
 )
+
+
+_PATIENT = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate")
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 def slices_in(path: Path) -> list[Slice]:
@@ -72,6 +79,7 @@ def _slices(path: Path, header: Dataset) -> list[Slice]:
         modality=_plain(header, "Modality"),
         rows=whole_number(header, "Rows"),
         columns=whole_number(header, "Columns"),
+        patient=patient_digest(*(_plain(header, keyword) for keyword in _PATIENT)),
     )
     if header.get("PerFrameFunctionalGroupsSequence"):
         return frames_of(base, header)
@@ -81,7 +89,7 @@ def _slices(path: Path, header: Dataset) -> list[Slice]:
 
 
 def _classic(base: Slice, header: Dataset) -> Slice:
-    types = _plain(header, "ImageType").upper().split("\\")
+    types = tuple(one.strip() for one in _plain(header, "ImageType").upper().split("\\"))
     if "MOSAIC" in types:
         raise ReadError("mosaic", "slices tiled into one image (a Siemens mosaic); export the series untiled")
     made = replace(
@@ -93,10 +101,17 @@ def _classic(base: Slice, header: Dataset) -> Slice:
         between=positive(_decimals(header, "SpacingBetweenSlices")),
         rescale=rescale_of(_decimals(header, "RescaleSlope"), _decimals(header, "RescaleIntercept")),
         echo=(_plain(header, "EchoNumbers"), _plain(header, "EchoTime")),
-        kind=types[2].strip() if len(types) > 2 else "",
+        kind=types[2] if len(types) > 2 else "",
+        image_type=types,
+        position_units=_units(header, "ImagePositionPatient"),
+        orientation_unit=finest(_units(header, "ImageOrientationPatient")),
+        spacing_unit=finest(_units(header, "PixelSpacing")),
         marks=tuple("" if keyword == "StackID" else _plain(header, keyword) for keyword in MARKS),
     )
-    if made.position is None and made.orientation is None and text(header, "SOPClassUID") not in _SLICES:
+    kind = text(header, "SOPClassUID")
+    if made.position is None and kind.startswith(_SECONDARY_CAPTURE):
+        raise ReadError("screenshot", "a secondary capture without a place in the patient, such as a dose report")
+    if made.position is None and made.orientation is None and kind not in _SLICES:
         raise ReadError("film", "an image without a place in the patient; expected slices")
     return made
 
@@ -119,3 +134,7 @@ def _decimals(header: Dataset, keyword: str) -> list[float]:
     except ValueError:
         return []
     return values if all(map(isfinite, values)) else []
+
+
+def _units(header: Dataset, keyword: str) -> tuple[float, ...]:
+    return units_of(_plain(header, keyword).split("\\"))

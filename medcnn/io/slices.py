@@ -39,6 +39,11 @@ class Slice:
         echo: Number and time in ms of the echo, as text.
         kind: What the values are, such as ``M``, ``P``, ``LOCALIZER``: the third value of the image type.
         marks: A text for each of ``MARKS``, empty where the header is silent.
+        patient: Digest of who the header names, for comparison only; never shown and never stored.
+        image_type: All values of the image type.
+        position_units: One unit in the last digit of each coordinate, in mm; empty for exact ones.
+        orientation_unit: One unit in the last digit of the most precise cosine; 0 for exact ones.
+        spacing_unit: One unit in the last digit of the more precise spacing, in mm; 0 for exact ones.
     """
 
     path: Path = field(repr=False)
@@ -60,6 +65,11 @@ class Slice:
     echo: tuple[str, str] = ("", "")
     kind: str = ""
     marks: tuple[str, ...] = ("",) * len(MARKS)
+    patient: str = field(default="", repr=False)
+    image_type: tuple[str, ...] = ()
+    position_units: tuple[float, ...] = ()
+    orientation_unit: float = 0.0
+    spacing_unit: float = 0.0
 
     @property
     def is_placed(self) -> bool:
@@ -75,6 +85,11 @@ class Slice:
             "PixelSpacing": self.spacing,
         }
         return [name for name, value in told.items() if value is None]
+
+    @property
+    def is_localizer(self) -> bool:
+        """Whether the image type calls it a localizer, in whichever of its values."""
+        return "LOCALIZER" in (*self.kind.split(), *self.image_type)
 
     @property
     def where(self) -> str:

@@ -6,15 +6,20 @@ from typing import NamedTuple
 import numpy as np
 
 from medcnn.errors import ReadError
+from medcnn.io.alike import refuse_mixed
+from medcnn.io.directions import common_directions
+from medcnn.io.precision import rounding_along
 from medcnn.io.slices import Slice
 
-#: Direction cosines that differ by more belong to another orientation: 0.06 degrees.
-SAME_DIRECTION = 1e-3
 #: Positions along the normal that are closer, in mm, are one position.
 SAME_POSITION = 0.01
 #: Pixel spacings that differ by a larger share are two spacings.
 SAME_SPACING = 1e-3
 
+#: Spacings that differ by a larger share are two spacings, with however few digits they are written.
+_ROUNDED_SPACING = 0.05
+#: Rounding never explains a slice that is farther off its place, in steps: one that is missing puts others farther.
+_ROUNDED_STEP, _ROUNDED_GAP = 0.24, 0.4
 _TILT_DEGREES = 0.5
 _ASIDE_MM = 0.1
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -35,23 +40,29 @@ def stacked(slices: Sequence[Slice]) -> Stack:
         ReadError: ``no_geometry``, ``mixed_orientation``, ``mixed_size``, ``duplicate_position``, ``gaps``,
             ``not_aligned`` or ``gantry_tilt``. Its message names files by their names only.
     """
-    across, down = _directions(slices)
+    _refuse_unplaced(slices)
+    across, down, rounded = common_directions(slices)
     rows_mm, columns_mm = _spacing(slices)
+    refuse_mixed(slices)
     normal = np.cross(across, down)
+    normal /= np.linalg.norm(normal)
     positions = np.array([one.position for one in slices])
     order = np.argsort(positions @ normal, kind="stable")
     ordered, positions = [slices[at] for at in order], positions[order]
-    flags: tuple[str, ...] = ()
+    flags = {"rounded_geometry"} if rounded else set()
     if len(slices) == 1:
-        step, flags = normal * _thickness(slices[0]), ("one_slice",)
+        step = normal * _thickness(slices[0])
+        flags.add("one_slice")
     else:
-        step = _step(ordered, positions, normal)
+        step, uneven = _step(ordered, positions, normal, rounded)
         between = ordered[0].between
         if between is not None and abs(between - float(step @ normal)) > _uneven_mm(between):
-            flags = ("spacing_disagrees",)
+            flags.add("spacing_disagrees")
+        if uneven:
+            flags.add("rounded_geometry")
     affine = np.eye(4)
     affine[:3] = np.stack([step, down * rows_mm, across * columns_mm, positions[0]], axis=1)
-    return Stack(ordered, _LPS_TO_RAS @ affine, flags)
+    return Stack(ordered, _LPS_TO_RAS @ affine, tuple(sorted(flags)))
 
 
 def normal_of(orientation: Sequence[float]) -> np.ndarray:
@@ -65,11 +76,16 @@ def distances_along(slices: Sequence[Slice], normal: np.ndarray) -> np.ndarray:
     return np.array([one.position for one in slices]) @ normal
 
 
-def are_even(distances: np.ndarray) -> bool:
-    """Whether sorted distances are evenly apart, and no two are one."""
+def are_even(distances: np.ndarray, rounding: np.ndarray | None = None) -> bool:
+    """Whether sorted distances are evenly apart, and no two are one.
+
+    Args:
+        distances: Along the normal, in mm.
+        rounding: How far rounding may have moved each, in mm; None where they are exact.
+    """
     if len(distances) < 3:
         return len(distances) < 2 or bool(np.diff(distances).min() > SAME_POSITION)
-    return float(np.diff(distances).min()) > SAME_POSITION and _first_uneven(distances) is None
+    return float(np.diff(distances).min()) > SAME_POSITION and _first_uneven(distances, rounding) is None
 
 
 def _uneven_mm(step: float) -> float:
@@ -77,20 +93,33 @@ def _uneven_mm(step: float) -> float:
     return min(max(0.02, 0.01 * step), 0.1)
 
 
-def _first_uneven(distances: np.ndarray) -> int | None:
+def _first_uneven(distances: np.ndarray, rounding: np.ndarray | None = None) -> int | None:
     """Where the first gap begins that differs from the usual one, or where a slice drifted off its place."""
     gaps = np.diff(distances)
     usual = float(np.median(gaps))
-    uneven = np.flatnonzero(np.abs(gaps - usual) > _uneven_mm(usual))
+    moved = np.zeros(len(distances)) if rounding is None else rounding
+    mean = float(distances[-1] - distances[0]) / len(gaps)  # rounding leaves it nearly as it was, and not the median
+    open_mm = np.minimum(moved[1:] + moved[:-1], _ROUNDED_GAP * mean)
+    uneven = np.flatnonzero(
+        (np.abs(gaps - usual) > _uneven_mm(usual)) & (np.abs(gaps - mean) > open_mm + 0.02 * mean * (open_mm > 0))
+    )
     if len(uneven):
         return int(uneven[0])
     lattice = np.linspace(distances[0], distances[-1], len(distances))
-    drifted = np.flatnonzero(np.abs(distances - lattice) > max(0.05, 0.05 * usual))
+    open_mm = np.minimum(moved + max(moved[0], moved[-1]), _ROUNDED_STEP * mean)
+    drifted = np.flatnonzero(np.abs(distances - lattice) > np.maximum(max(0.05, 0.05 * usual), open_mm) + 1e-9)
     return int(drifted[0]) - 1 if len(drifted) else None
 
 
-def _directions(slices: Sequence[Slice]) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors of growing column and growing row index that all slices agree on."""
+def same_spacing(one: Slice, other: Slice) -> bool:
+    """Whether two slices have one pixel spacing, as far as their digits show."""
+    first, second = np.array(one.spacing or 0.0), np.array(other.spacing or 0.0)
+    apart, least = np.abs(first - second), np.minimum(first, second)
+    rounded = min(0.505 * (one.spacing_unit + other.spacing_unit), _ROUNDED_SPACING * float(least.min()))
+    return bool((apart <= np.maximum(SAME_SPACING * np.maximum(first, second), rounded)).all())
+
+
+def _refuse_unplaced(slices: Sequence[Slice]) -> None:
     lost = [one for one in slices if not one.is_placed]
     if lost:
         raise ReadError(
@@ -98,33 +127,17 @@ def _directions(slices: Sequence[Slice]) -> tuple[np.ndarray, np.ndarray]:
             f"{len(lost)} of {len(slices)} slices lack {', '.join(lost[0].missing)} (first {lost[0].where}); "
             "export the series again",
         )
-    found = np.array([one.orientation for one in slices])
-    apart = np.abs(found - found[0]).max(axis=1)
-    if apart.max() > SAME_DIRECTION:
-        other = slices[int(np.argmax(apart > SAME_DIRECTION))]
-        cosine = float(normal_of(found[0]) @ normal_of(found[slices.index(other)]))
-        told = (
-            f"{slices[0].where} and {other.where} are {np.degrees(np.arccos(np.clip(cosine, -1, 1))):.2f} degrees apart"
-        )
-        raise ReadError("mixed_orientation", f"{told} or mirrored; expected one orientation in a series")
-    across, down = found[0, :3], found[0, 3:]
-    lengths = np.linalg.norm(across), np.linalg.norm(down)
-    if min(lengths) < 0.99 or max(lengths) > 1.01 or abs(float(across @ down)) > 0.01:
-        raise ReadError("no_geometry", f"{slices[0].where}: directions of rows and columns are no right angle")
-    across = across / lengths[0]
-    down = down / lengths[1]
-    return across, down
 
 
 def _spacing(slices: Sequence[Slice]) -> tuple[float, float]:
     """Distance of rows and of columns, in slices of one size."""
-    first = slices[0]
+    first = min(slices, key=lambda one: one.spacing_unit)  # the most precise
     rows_mm, columns_mm = first.spacing or (0.0, 0.0)
     for one in slices:
         if (one.rows, one.columns) != (first.rows, first.columns):
             told = f"{first.where} has {first.rows} x {first.columns} voxels, {one.where} {one.rows} x {one.columns}"
             raise ReadError("mixed_size", f"{told}; expected one size in a series")
-        if not np.allclose(one.spacing or 0.0, (rows_mm, columns_mm), rtol=SAME_SPACING, atol=0):
+        if not same_spacing(one, first):
             told = f"{first.where} has a spacing of {_mm(first.spacing)}, {one.where} of {_mm(one.spacing)}"
             raise ReadError("mixed_size", f"{told}; expected one spacing in a series")
     return rows_mm, columns_mm
@@ -143,27 +156,33 @@ def _thickness(one: Slice) -> float:
     return thickness
 
 
-def _step(ordered: list[Slice], positions: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """From one slice to the next, where all are evenly apart on a line along the normal."""
+def _step(ordered: list[Slice], positions: np.ndarray, normal: np.ndarray, rounded: bool) -> tuple[np.ndarray, bool]:
+    """From one slice to the next, where all are evenly apart on a line along the normal, and whether by rounding."""
     distances = positions @ normal
+    units = [one.position_units for one in ordered]
     _refuse_duplicates(ordered, distances)
-    _refuse_gaps(ordered, distances)
+    _refuse_gaps(ordered, distances, rounding_along(normal, units))
     step = (positions[-1] - positions[0]) / (len(positions) - 1)
+    length = float(np.linalg.norm(step))
     aside = np.linalg.norm(positions - positions[0] - np.arange(len(positions))[:, None] * step, axis=1)
-    if aside.max() > max(_ASIDE_MM, 0.05 * float(np.linalg.norm(step))):
+    # The sum over the axes is the farthest that rounding moves a position in any direction.
+    open_mm = 2 * float(rounding_along(np.ones(3), units).max())
+    if aside.max() > max(_ASIDE_MM, 0.05 * length, min(open_mm, _ROUNDED_GAP * length)):
         worst = ordered[int(aside.argmax())].where
         raise ReadError(
             "not_aligned",
             f"slices do not lie on one line: {worst} is {aside.max():.2f} mm beside it; two series may be mixed",
         )
-    tilt = float(np.degrees(np.arccos(np.clip(step @ normal / np.linalg.norm(step), -1, 1))))
-    if tilt > _TILT_DEGREES:
+    tilt = float(np.degrees(np.arccos(np.clip(step @ normal / length, -1, 1))))
+    extent = float(np.linalg.norm(positions[-1] - positions[0]))
+    most = _TILT_DEGREES + float(np.degrees(np.arctan2(min(open_mm, 0.1 * extent), extent))) + _TILT_DEGREES * rounded
+    if tilt > most:
         raise ReadError(
             "gantry_tilt",
             f"slices are stacked {tilt:.1f} degrees off their normal ({ordered[0].where} to {ordered[-1].where}), at "
             f"most {_TILT_DEGREES} is read; resample the series onto a straight grid first",
         )
-    return step
+    return step, tilt > _TILT_DEGREES or not are_even(distances)
 
 
 def _refuse_duplicates(ordered: list[Slice], distances: np.ndarray) -> None:
@@ -177,15 +196,17 @@ def _refuse_duplicates(ordered: list[Slice], distances: np.ndarray) -> None:
         )
 
 
-def _refuse_gaps(ordered: list[Slice], distances: np.ndarray) -> None:
+def _refuse_gaps(ordered: list[Slice], distances: np.ndarray, rounding: np.ndarray) -> None:
     if len(distances) < 3:
         return
-    at = _first_uneven(distances)
+    at = _first_uneven(distances, rounding)
     if at is not None:
         gaps = np.diff(distances)
+        coarse = float(np.median(rounding)) > 0.5 * _ROUNDED_STEP * float(np.median(gaps))
+        cause = "or positions have too few decimals for such thin slices" if coarse else "or two series are mixed"
         raise ReadError(
             "gaps",
             f"distances between slices differ, {gaps.min():.2f} to {gaps.max():.2f} mm, usually {np.median(gaps):.2f} "
-            f"(first {gaps[at]:.2f} between {ordered[at].where} and {ordered[at + 1].where}); a slice is missing, or "
-            "two series are mixed",
+            f"(first {gaps[at]:.2f} between {ordered[at].where} and {ordered[at + 1].where}); a slice is missing, "
+            f"{cause}",
         )

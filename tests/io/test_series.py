@@ -121,7 +121,6 @@ def together(folder: Path, *parts: tuple[np.ndarray, np.ndarray, dict[str, Any]]
 ACROSS = grid((0, 1, 2), (1, 1, 1))
 APART = [
     ("a localizer across", marked((3, 5, 6), (1, 1, 1)), ACROSS, {}),
-    ("a localizer along", marked((1, 5, 6), (0, 1, 1)), grid(), {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}),
     ("another size", marked((4, 7, 6), (0, 1, 1)), grid(), {}),
     ("another spacing", marked((4, 5, 6)) + 1, grid(spacing=(2.5, 0.9, 0.8)), {}),
     ("a second echo", marked() + 1, grid(), {"EchoNumbers": "2", "EchoTime": "80"}),
@@ -356,4 +355,5 @@ def test_every_folder_of_pydicom_gives_a_series_or_a_reason() -> None:
                 outcome = error.code
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
     assert set(outcomes) <= {*REASONS, "volume"}
-    assert outcomes["volume"] > 25
+    assert outcomes["volume"] > 10
+    assert outcomes["localizer"] > 2, "scouts of the sample studies"

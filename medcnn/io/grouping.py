@@ -48,8 +48,8 @@ def grouped(slices: Iterable[Slice]) -> list[Group]:
 def _groups_of(series: list[Slice]) -> list[Group]:
     patients = {one.patient for one in series if one.patient}
     if len(patients) > 1:
-        told = f"{len(patients)} patients share one SeriesInstanceUID; separate their files and give them UIDs of their own"
-        return [Group(series, "several_patients", told)]
+        sentence = f"{len(patients)} patients share one SeriesInstanceUID; give the files of each UIDs of their own"
+        return [Group(series, "several_patients", sentence)]
     scouts = [one for one in series if one.is_localizer]
     rest = [one for one in series if not one.is_localizer]
     groups = [_localizer(scouts)] if scouts else []
@@ -118,15 +118,13 @@ def _without_splinters(stacks: list[list[Slice]]) -> list[list[Slice] | Group]:
             whole[nearest] = [*whole[nearest], *splinter]
         else:
             groups.append(
-                Group(splinter, "remainder", _remainder(splinter, f"are turned by {turned[nearest]:.0f} degrees"))
+                Group(splinter, "remainder", _remainder(splinter, f"are turned by {turned[nearest]:.0f} degrees out"))
             )
     return [*whole, *groups]
 
 
 def _remainder(slices: Sequence[Slice], why: str) -> str:
-    return (
-        f"slices: {len(slices)} (first {slices[0].where}) {why} against the volume of their series; no volume by itself"
-    )
+    return f"slices: {len(slices)} (first {slices[0].where}) {why} of another volume of their series"
 
 
 def _volumes(stack: list[Slice]) -> list[Group]:

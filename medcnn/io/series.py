@@ -168,10 +168,8 @@ def read_series(series: Series) -> Volume:
         voxels, flags = voxels_of(stack.slices)
     except ReadError as error:
         raise ReadError(error.code, f"series {series.name}: {error}") from None
-    repeated = {one.sop for one in stack.slices if one.sop and not one.frames}
-    copies = (
-        {"repeated_uid"} if not first.frames and len(repeated) < sum(bool(one.sop) for one in stack.slices) else set()
-    )
+    uids = [one.sop for one in stack.slices if one.sop and not one.frames]
+    copies = {"repeated_uid"} if len(set(uids)) < len(uids) else set()
     paths = tuple(one.path for one in stack.slices)
     return Volume(
         voxels,

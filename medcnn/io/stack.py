@@ -18,8 +18,9 @@ SAME_SPACING = 1e-3
 
 #: Spacings that differ by a larger share are two spacings, with however few digits they are written.
 _ROUNDED_SPACING = 0.05
-#: Rounding never explains a slice that is farther off its place, in steps: one that is missing puts others farther.
-_ROUNDED_STEP, _ROUNDED_GAP = 0.24, 0.4
+#: In steps: rounding explains no slice that is farther off the fitted line, and no gap that differs by more. One that
+#: is missing from three (of four, five ...) puts one of the others 0.222 (0.225, 0.32 ...) steps off that line.
+_ROUNDED_STEP, _ROUNDED_GAP = 0.22, 0.4
 _TILT_DEGREES = 0.5
 _ASIDE_MM = 0.1
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -99,16 +100,18 @@ def _first_uneven(distances: np.ndarray, rounding: np.ndarray | None = None) -> 
     usual = float(np.median(gaps))
     moved = np.zeros(len(distances)) if rounding is None else rounding
     mean = float(distances[-1] - distances[0]) / len(gaps)  # rounding leaves it nearly as it was, and not the median
-    open_mm = np.minimum(moved[1:] + moved[:-1], _ROUNDED_GAP * mean)
-    uneven = np.flatnonzero(
-        (np.abs(gaps - usual) > _uneven_mm(usual)) & (np.abs(gaps - mean) > open_mm + 0.02 * mean * (open_mm > 0))
-    )
+    open_mm = np.where(moved[1:] > 0, np.minimum(1.02 * (moved[1:] + moved[:-1]), _ROUNDED_GAP * mean), 0.0)
+    uneven = np.flatnonzero((np.abs(gaps - usual) > _uneven_mm(usual)) & (np.abs(gaps - mean) > open_mm))
     if len(uneven):
         return int(uneven[0])
     lattice = np.linspace(distances[0], distances[-1], len(distances))
-    open_mm = np.minimum(moved + max(moved[0], moved[-1]), _ROUNDED_STEP * mean)
-    drifted = np.flatnonzero(np.abs(distances - lattice) > np.maximum(max(0.05, 0.05 * usual), open_mm) + 1e-9)
-    return int(drifted[0]) - 1 if len(drifted) else None
+    off = np.abs(distances - lattice) > max(0.05, 0.05 * usual)
+    if off.any():
+        index = np.arange(len(distances))
+        fitted = np.polyval(np.polyfit(index, distances, 1), index)
+        off &= np.abs(distances - fitted) > np.minimum(1.1 * moved, _ROUNDED_STEP * mean)
+    drifted = np.flatnonzero(off)
+    return max(0, int(drifted[0]) - 1) if len(drifted) else None
 
 
 def same_spacing(one: Slice, other: Slice) -> bool:

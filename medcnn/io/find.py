@@ -24,6 +24,7 @@ REASONS: dict[str, str] = {
     "unsupported_photometric": "a photometric interpretation that is not read here",
     "unsupported_object": "a DICOM object that is not an image, such as a report or a plan",
     "too_large": "more pixels than any film, or more voxels than any volume has",
+    "out_of_memory": "the image needs more memory than there is",
     "bomb": "inflates to far more than its size warrants",
     "out_of_memory": "the image needs more memory than there is",
     "link_outside": "a link that leads out of the folder",

@@ -100,7 +100,7 @@ def told_by_name(path: Path) -> Iterator[None]:
     except ReadError as error:
         raise ReadError(error.code, f"{path.name}: {error}") from None
     except MemoryError:
-        raise ReadError("too_large", f"{path.name}: there is not enough memory for its voxels") from None
+        raise ReadError("out_of_memory", f"{path.name}: there is not enough memory for its voxels") from None
     except _Damaged as error:
         told = f"the compressed data is damaged ({type(error).__name__}); copy the file again"
         raise ReadError("decode_failed", f"{path.name}: {told}") from None

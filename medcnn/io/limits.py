@@ -11,7 +11,7 @@
 | bytes of a volume as stored | 2 GiB (``MAX_VOLUME_BYTES``) |
 | frames or slices of a volume | 65,536 (``MAX_SLICES``) |
 | bytes inflated ahead of what the header announces | 64 MiB (``MAX_SKIPPED_BYTES``) |
-| voxels per byte of a compressed volume file above 256 MiB | 200 (``MAX_RATIO``) |
+| voxels per byte of a compressed volume file above 512 MiB | 200 (``MAX_RATIO``) |
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ MAX_SLICES = 1 << 16
 MAX_SKIPPED_BYTES = 64 << 20
 MAX_RATIO = 200
 #: A volume of fewer bytes may be as empty as it likes: a mask compresses a thousandfold.
-_FREE_BYTES = 256 << 20
+_FREE_BYTES = 512 << 20
 
 
 def check_voxels(shape: Sequence[int], itemsize: int = 1, packed_bytes: int | None = None) -> None:

@@ -10,12 +10,11 @@ from isal import igzip
 
 from medcnn.errors import MedcnnError, ReadError
 from medcnn.io.inflate import Contents, told_by_name
-from medcnn.io.nifti_header import HEAD_BYTES, Described, NiftiHeader, describe
+from medcnn.io.limits import MAX_SKIPPED_BYTES, check_voxels
+from medcnn.io.nifti_header import HEAD_BYTES, Described, NiftiHeader, describe, mm_per_unit
 from medcnn.io.volume import Volume
 from medcnn.io.voxels import narrowed, turned_around
 
-#: Deflate packs at most 1,032 to 1.
-_MOST_PACKED = 1032
 _PLACE = ("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z",
           "srow_x", "srow_y", "srow_z", "xyzt_units")  # fmt: skip
 _SCANNER = 1
@@ -55,10 +54,13 @@ def read_nifti_header(path: Path) -> Described:
 def _stored(contents: Contents, described: Described, on_disk: int) -> np.ndarray:
     """The voxels as they lie in the file, ``(third, second, first)`` index."""
     size = int(np.prod(described.shape)) * described.dtype.itemsize
-    most = on_disk * (_MOST_PACKED if contents.packed else 1)
-    if size > most:  # before anything is allocated
-        found = f"the file has {on_disk} in all" if contents.packed else f"found {on_disk - described.offset}"
-        raise ReadError("truncated", f"expected {size} bytes of voxels, {found}; copy the file again")
+    check_voxels(described.shape, described.dtype.itemsize, on_disk if contents.packed else None)
+    if not contents.packed and described.offset + size > on_disk:  # before anything is allocated
+        raise ReadError(
+            "truncated", f"expected {size} bytes of voxels, found {max(0, on_disk - described.offset)}; copy it again"
+        )
+    if described.offset > MAX_SKIPPED_BYTES:
+        raise ReadError("too_large", f"voxels begin at byte {described.offset:,}; at most {MAX_SKIPPED_BYTES:,} is read")
     raw = np.empty(size, np.uint8)
     count = contents.read_from(described.offset, raw)
     if count < size:
@@ -146,7 +148,19 @@ def _header_like(like: Path, voxels: np.ndarray, affine: np.ndarray) -> NiftiHea
     for name in _PLACE:
         header[name] = described.header[name]
     header["pixdim"][:4] = described.header["pixdim"][:4]
+    if mm_per_unit(header) != 1.0:  # most readers take every length for millimeters
+        header.set_xyzt_units("mm")
+        header["pixdim"][1:4] *= mm_per_unit(described.header)
+        for code in ("qform", "sform"):
+            if int(header[f"{code}_code"]) > 0:
+                _scale_form(header, code, mm_per_unit(described.header))
     return header
+
+
+def _scale_form(header: NiftiHeader, form: str, factor: float) -> None:
+    names = ("qoffset_x", "qoffset_y", "qoffset_z") if form == "qform" else ("srow_x", "srow_y", "srow_z")
+    for name in names:
+        header[name] = header[name] * factor
 
 
 def _save(path: Path, head: bytes, voxels: np.ndarray) -> None:

@@ -7,14 +7,16 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from medcnn.errors import ReadError
+from medcnn.io.limits import check_voxels
 
-#: Above any head: 512 x 512 x 2,048 voxels.
-MAX_VOXELS = 1 << 29
 HEAD_BYTES = 540
 
 _AGREEMENT_VOXELS = 0.1
 _SHEAR = 0.01
-_MILLIMETERS = 2
+#: Unit codes of the format, and millimeters in each; 0 is an unknown unit, and millimeters by custom.
+_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+#: A voxel of a patient's image is between these, in mm; where the unit is unknown, other sizes are no millimeters.
+_PLAUSIBLE_MM = (0.005, 100.0)
 _READ = frozenset((2, 4, 8, 16, 64, 256, 512, 768, 1024, 1280))  # whole numbers to 64 bits, float32 and float64
 
 NiftiHeader = nibabel.Nifti1Header | nibabel.Nifti2Header
@@ -47,8 +49,7 @@ def describe(head: bytes) -> Described:
     code = int(header["datatype"])
     if code not in _READ:
         raise ReadError("unsupported_values", f"voxels of type {_type_name(code)}; expected one real number a voxel")
-    if np.prod(shape, dtype=np.float64) > MAX_VOXELS:
-        raise ReadError("too_large", f"{_times(shape)} voxels; at most {MAX_VOXELS:,} are read")
+    check_voxels(shape, header.get_data_dtype().itemsize)
     affine, flags = _place(header, shape)
     offset = max(float(header["vox_offset"]), 544.0 if int(header["sizeof_hdr"]) == 540 else 352.0)
     if not offset < 1 << 31:
@@ -121,10 +122,24 @@ def _place(header: NiftiHeader, shape: tuple[int, int, int]) -> tuple[np.ndarray
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     if np.abs(directions.T @ directions - np.eye(3)).max() > _SHEAR:
         flags.add("sheared")
+    affine = np.asarray(affine, np.float64).copy()
+    affine[:3] *= mm_per_unit(header)
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    if sizes.min() < _PLAUSIBLE_MM[0] or sizes.max() > _PLAUSIBLE_MM[1]:
+        flags.add("implausible_spacing")
+    return affine, tuple(sorted(flags))
+
+
+def mm_per_unit(header: NiftiHeader) -> float:
+    """Millimeters in the unit of length of a header.
+
+    Raises:
+        ReadError: ``bad_header`` for a unit that is none of length.
+    """
     unit = int(header["xyzt_units"]) & 7
-    if unit not in (0, _MILLIMETERS):
-        flags.add("units_not_mm")
-    return np.asarray(affine, np.float64), tuple(sorted(flags))
+    if unit not in _MM_PER_UNIT:
+        raise ReadError("bad_header", f"xyzt_units gives unit {unit} for lengths; expected meter, mm, micron or none")
+    return _MM_PER_UNIT[unit]
 
 
 def _qform(header: NiftiHeader) -> np.ndarray | None:

@@ -61,6 +61,8 @@ def told_by_name(path: Path) -> Iterator[None]:
         yield
     except ReadError as error:
         raise ReadError(error.code, f"{path.name}: {error}") from None
+    except MemoryError:
+        raise ReadError("out_of_memory", f"{path.name}: there is not enough memory to read it") from None
     except OSError as error:
         raise ReadError("unreadable", f"{path.name}: cannot be read ({type(error).__name__})") from None
     except Exception as error:  # noqa: BLE001  # pydicom raises what its converters raise; its words would quote the header

@@ -163,39 +163,47 @@ def _step(ordered: list[Slice], positions: np.ndarray, normal: np.ndarray, round
     """From one slice to the next, where all are evenly apart on a line along the normal, and whether by rounding."""
     distances = positions @ normal
     units = [one.position_units for one in ordered]
-    _refuse_duplicates(ordered, distances)
-    _refuse_gaps(ordered, distances, rounding_along(normal, units))
+    rounding = rounding_along(normal, units)
+    _refuse_duplicates(ordered, distances, rounding)
+    _refuse_gaps(ordered, distances, rounding)
     step = (positions[-1] - positions[0]) / (len(positions) - 1)
     length = float(np.linalg.norm(step))
     aside = np.linalg.norm(positions - positions[0] - np.arange(len(positions))[:, None] * step, axis=1)
-    # The sum over the axes is the farthest that rounding moves a position in any direction.
-    open_mm = 2 * float(rounding_along(np.ones(3), units).max())
-    if aside.max() > max(_ASIDE_MM, 0.05 * length, min(open_mm, _ROUNDED_GAP * length)):
-        worst = ordered[int(aside.argmax())].where
+    # Half a unit on each axis, for the position itself and for the ends of the line.
+    moved = np.array([0.5 * float(np.linalg.norm(one)) for one in units])
+    ends = max(moved[0], moved[-1])
+    straight = max(_ASIDE_MM, 0.05 * length)
+    beyond = aside - np.maximum(straight, moved + ends)
+    if beyond.max() > 0:
+        worst = ordered[int(beyond.argmax())].where
         raise ReadError(
             "not_aligned",
             f"slices do not lie on one line: {worst} is {aside.max():.2f} mm beside it; two series may be mixed",
         )
     tilt = float(np.degrees(np.arccos(np.clip(step @ normal / length, -1, 1))))
     extent = float(np.linalg.norm(positions[-1] - positions[0]))
-    most = _TILT_DEGREES + float(np.degrees(np.arctan2(min(open_mm, 0.1 * extent), extent))) + _TILT_DEGREES * rounded
+    most = _TILT_DEGREES + float(np.degrees(np.arctan2(min(2 * ends, 0.1 * extent), extent))) + _TILT_DEGREES * rounded
     if tilt > most:
         raise ReadError(
             "gantry_tilt",
             f"slices are stacked {tilt:.1f} degrees off their normal ({ordered[0].where} to {ordered[-1].where}), at "
             f"most {_TILT_DEGREES} is read; resample the series onto a straight grid first",
         )
-    return step, tilt > _TILT_DEGREES or not are_even(distances)
+    return step, tilt > _TILT_DEGREES or bool(aside.max() > straight) or not are_even(distances)
 
 
-def _refuse_duplicates(ordered: list[Slice], distances: np.ndarray) -> None:
+def _refuse_duplicates(ordered: list[Slice], distances: np.ndarray, rounding: np.ndarray) -> None:
     again = np.flatnonzero(np.diff(distances) <= SAME_POSITION)
     if len(again):
         at = int(again[0])
+        mean = float(np.ptp(distances)) / (len(distances) - 1)
+        coarse = float(np.median(rounding)) > _ROUNDED_STEP * mean and len(again) < len(ordered) // 2
+        cause = "positions have too few decimals for such thin slices, or " if coarse else ""
         raise ReadError(
             "duplicate_position",
             f"{len(again)} of {len(ordered)} slices lie where another does, first {ordered[at].where} and "
-            f"{ordered[at + 1].where} at {distances[at]:.2f} mm; a second acquisition is mixed in, or copies",
+            f"{ordered[at + 1].where} at {distances[at]:.2f} mm; {cause}a second acquisition is "
+            "mixed in, or copies",
         )
 
 

@@ -27,7 +27,8 @@ class Volume:
         frame_of_reference: Frame of reference UID, empty outside DICOM.
         flags: What a reader should know: ``inverted``, ``localizer``, ``lossy``, ``non_finite``, ``no_orientation``,
             ``one_slice``, ``padding``, ``precision_lost``, ``qform_sform_disagree``, ``rescale_differs``, ``sheared``,
-            ``spacing_disagrees``, ``thickness_disagrees``, ``units_not_mm``, ``burned_in``.
+            ``spacing_disagrees``, ``burned_in``, ``damaged_neighbor``, ``fewer_slices``, ``implausible_spacing``,
+            ``repeated_uid``, ``rounded_geometry``.
         sources: The files, one a slice in slice order; one for a multi-frame file or NIfTI. Names may tell patients:
             they stay on this machine.
         frames: Frame of its file for each slice, from 0; empty outside multi-frame DICOM.

@@ -147,7 +147,7 @@ def test_thin_slices_with_coarse_positions_name_the_cause(tmp_path: Path) -> Non
     def rounded(dataset: Dataset, index: int) -> None:
         dataset.ImagePositionPatient = [f"{float(one):.0f}" for one in dataset.ImagePositionPatient]
 
-    found = series_of(tmp_path, rounded, grid(degrees=(0, 0, 0), spacing=(1.5, 0.9, 0.7)))
+    found = series_of(tmp_path, rounded, grid(degrees=(0, 0, 0), spacing=(0.8, 0.9, 0.7)))
     with pytest.raises(ReadError, match="positions have too few decimals"):
         read_series(found.series[0])
 

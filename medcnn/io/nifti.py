@@ -60,7 +60,9 @@ def _stored(contents: Contents, described: Described, on_disk: int) -> np.ndarra
             "truncated", f"expected {size} bytes of voxels, found {max(0, on_disk - described.offset)}; copy it again"
         )
     if described.offset > MAX_SKIPPED_BYTES:
-        raise ReadError("too_large", f"voxels begin at byte {described.offset:,}; at most {MAX_SKIPPED_BYTES:,} is read")
+        raise ReadError(
+            "too_large", f"voxels begin at byte {described.offset:,}; at most {MAX_SKIPPED_BYTES:,} is read"
+        )
     raw = np.empty(size, np.uint8)
     count = contents.read_from(described.offset, raw)
     if count < size:

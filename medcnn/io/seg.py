@@ -1,8 +1,6 @@
 """Label volumes as DICOM Segmentations that refer to the images they were drawn on."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from pydicom.uid import generate_uid
 
 import medcnn
 from medcnn.errors import MedcnnError, ReadError
+from medcnn.files import write_atomic
 from medcnn.io.seg_frames import Frames, read_frames
 from medcnn.io.seg_source import Source, read_source
 from medcnn.io.volume import Volume
@@ -66,7 +65,7 @@ class SegmentLabel:
 
 def write_seg(
     path: Path, labels: np.ndarray, source: Volume, segments: Mapping[int, SegmentLabel], *, model: str = ""
-) -> None:
+) -> tuple[str, ...]:
     """Write labels as a BINARY Segmentation; it is read back and compared before the file takes its name.
 
     It stands in the study and the frame of reference of its source and refers to every image or frame of it. Patient
@@ -82,29 +81,31 @@ def write_seg(
         segments: What 1 to N stand for, none left out.
         model: Digest of the model, for the record.
 
+    Returns:
+        Keywords of patient, study and geometry elements of the source whose values the standard forbids or that are
+        missing, and that the segmentation therefore leaves empty or has made anew from others.
+
     Raises:
         ValueError: If labels, source and segments do not fit each other.
         MedcnnError: If the source's files cannot carry a segmentation, the file cannot be written, or it reads back
             otherwise than it was given.
     """
     labels = _checked(labels, source, segments)
-    made = _made(labels, read_source(source), segments, model)
-    draft = None
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".medcnn_draft")
-        draft = Path(name)
-        with os.fdopen(handle, "w+b") as stream:
-            made.save_as(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
+    origin = read_source(source)
+    made = _made(labels, origin, segments, model)
+
+    def save(draft: Path) -> None:
+        made.save_as(draft)
         _compare(read_frames(draft), labels, source.affine)
-        draft.chmod(0o666 & ~_umask())
-        draft.replace(path)
+
+    try:
+        write_atomic(path, save)
     except OSError as error:
         raise MedcnnError(f"{path.name}: cannot be written ({error.strerror or type(error).__name__})") from None
-    finally:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
+        # The text of the error may hold what the header holds.
+        raise MedcnnError(f"{path.name}: the segmentation cannot be encoded ({type(error).__name__})") from None
+    return origin.left_out
 
 
 def read_seg(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +172,7 @@ def _made(labels: np.ndarray, source: Source, segments: Mapping[int, SegmentLabe
             segmentation_type="BINARY",
             segment_descriptions=[_described(number, segments[number], model) for number in sorted(segments)],
             series_instance_uid=generate_uid(entropy_srcs=["series", *entropy]),
-            series_number=1000 + int(first.get("SeriesNumber") or 0) % 1_000_000,
+            series_number=1000 + source.series_number % 1_000_000,
             sop_instance_uid=generate_uid(entropy_srcs=["instance", *entropy]),
             instance_number=1,
             manufacturer="medcnn",
@@ -189,6 +190,7 @@ def _made(labels: np.ndarray, source: Source, segments: Mapping[int, SegmentLabe
             f"a segmentation cannot refer to this series ({type(error).__name__} in highdicom): "
             "its header lacks or contradicts what the standard asks for"
         ) from error
+    source.patient.put_into(made)
     made.ContentCreatorName = ""  # must be there, and no person made it
     if source.frames:
         _renumber(made, source.frames)
@@ -233,9 +235,3 @@ def _compare(frames: Frames, labels: np.ndarray, affine: np.ndarray) -> None:
         )
     if not np.array_equal(_stacked(frames, index, labels.shape, "the segmentation"), labels):
         raise MedcnnError("the segmentation read back otherwise than it was written; it was not kept")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

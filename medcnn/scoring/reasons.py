@@ -39,6 +39,11 @@ _IMAGE_SUFFIXES = frozenset(
 )
 
 
+#: Known for what they are: a report, a plan, the index of a disk; a way to other folders; the same image again; what
+#: a scanner makes besides the images.
+_SKIPPED = frozenset(("unsupported_object", "link_outside", "copy", "localizer", "screenshot"))
+
+
 def state_of(name: str, reason: str) -> str:
     """``failed`` for a file that is or claims to be an image and has no finding, ``skipped`` for any other.
 
@@ -46,8 +51,7 @@ def state_of(name: str, reason: str) -> str:
     its first bytes; where they say nothing, by its suffix: an image's suffix is a claim, and so is none at all on an
     empty file, since scanners name their files ``IM000001`` or by UID.
     """
-    # Known for what they are: a report, a plan, the index of a disk; a way to other folders.
-    if reason in ("unsupported_object", "link_outside"):
+    if reason in _SKIPPED:
         return "skipped"
     if reason not in ("not_an_image", "empty"):
         return "failed"

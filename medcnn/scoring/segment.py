@@ -19,7 +19,7 @@ from medcnn.scoring.segment_tables import Figures, case_of, write_volumes
 from medcnn.scoring.source import Listed, read_listed
 from medcnn.scoring.tally import Tally
 from medcnn.scoring.volume_case import PreparedVolume, doubts, on_device, prepare_volume
-from medcnn.scoring.volume_run import Progress, VolumeRun, first_line, go_over, refused
+from medcnn.scoring.volume_run import NO_SEG, Progress, VolumeRun, first_line, go_over, refused, seg_flags
 from medcnn.scoring.workers import Setup
 from medcnn.transforms.home import labels_at_home
 
@@ -149,7 +149,7 @@ class _Run(VolumeRun):
             return refused(one, Refusal("not_segmented", f"the net could not segment it ({first_line(error)})"))
         mask = self.mask_of(one)
         try:
-            self._save(mask, labels, answer)
+            flags = (*answer.flags, *self._save(mask, labels, answer))
         except MedcnnError as error:
             return refused(one, Refusal("not_written", str(error)))
         counts = np.bincount(labels.reshape(-1), minlength=len(self.classes))[1:]
@@ -157,16 +157,17 @@ class _Run(VolumeRun):
         figures = Figures(tuple(counts.tolist()), voxel_mm3, time.perf_counter() - started)
         series = answer.volume.series if mask.suffix == ".dcm" else ""
         uids = (answer.volume.study, series, "")
-        return Row(one.name, one.stamp, "scored", "", "", *uids, answer.flags, figures.to_numbers())
+        return Row(one.name, one.stamp, "scored", "", "", *uids, flags, figures.to_numbers())
 
-    def _save(self, mask: Path, labels: np.ndarray, prepared: PreparedVolume) -> None:
-        volume = prepared.volume
+    def _save(self, mask: Path, labels: np.ndarray, prepared: PreparedVolume) -> tuple[str, ...]:
+        """Write what belongs to a volume, and return what to know about it."""
+        volume, flags = prepared.volume, ()
         with writing_out():
             mask.parent.mkdir(parents=True, exist_ok=True)
         if mask.suffix == ".dcm":
             segments = {value: SegmentLabel.of(name) for value, name in enumerate(self.classes) if value}
-            write_seg(mask, labels, volume, segments, model=self.segmenter.product.digest)
-            if self.options.nifti:
+            flags = seg_flags(lambda: write_seg(mask, labels, volume, segments, model=self.segmenter.product.digest))
+            if self.options.nifti or NO_SEG in flags:
                 write_nifti(mask.with_suffix(".nii.gz"), labels, volume.affine)
         else:
             write_nifti(mask, labels, volume.affine, like=volume.sources[0])
@@ -175,4 +176,10 @@ class _Run(VolumeRun):
             picture = self.ledger.out / PICTURES / f"{case}.png"
             with writing_out():
                 picture.parent.mkdir(parents=True, exist_ok=True)
-                self.options.draw(picture, volume, labels, "; ".join(prepared.flags))
+                self.options.draw(picture, volume, labels, "; ".join((*prepared.flags, *flags)))
+        return flags
+
+    def _stands(self, row: Row, mask: Path) -> bool:
+        if row.state == "scored" and NO_SEG in row.flags:
+            return mask.with_suffix(".nii.gz").exists() and not self.retry
+        return super()._stands(row, mask)

@@ -20,7 +20,7 @@ from medcnn.scoring.segment_tables import case_of
 from medcnn.scoring.source import Listed, read_listed
 from medcnn.scoring.strip_tables import UNMEASURED, write_strips
 from medcnn.scoring.tally import Tally
-from medcnn.scoring.volume_run import Progress, VolumeRun, go_over, refused
+from medcnn.scoring.volume_run import Progress, VolumeRun, go_over, refused, seg_flags
 from medcnn.scoring.workers import Setup
 from medcnn.transforms.brain import FAILED, Strip, strip_skull
 from medcnn.transforms.strip_quality import FIGURES
@@ -132,13 +132,15 @@ class _Run(VolumeRun):
             sentence = f"the mask is good with probability {strip.probability:.2f} only: look at its picture"
         try:
             with writing_out():
-                self._save(one, volume, strip, "; ".join([*_told(strip), *flags]))
+                flags = (*flags, *self._save(one, volume, strip, "; ".join([*_told(strip), *flags])))
         except MedcnnError as error:
             return refused(one, Refusal("not_written", str(error)))
         uids = ("", "", "") if isinstance(one.path, Path) else (volume.study, volume.series, "")
         return Row(one.name, one.stamp, state, reason, sentence, *uids, flags, numbers)
 
-    def _save(self, one: Listed, volume: Volume, strip: Strip, caption: str) -> None:
+    def _save(self, one: Listed, volume: Volume, strip: Strip, caption: str) -> tuple[str, ...]:
+        """Write what belongs to a head, and return what to know about it."""
+        flags: tuple[str, ...] = ()
         mask = self.mask_of(one)
         mask.parent.mkdir(parents=True, exist_ok=True)
         labels = strip.mask.astype(np.uint8)
@@ -148,12 +150,14 @@ class _Run(VolumeRun):
             # The mask last: where it lies, the other files do.
             write_nifti(self._path(one, "_brain.nii.gz"), brain, volume.affine, like=like)
             if self.options.seg and like is None:
-                write_seg(self._path(one, "_mask.dcm"), labels, volume, {1: SegmentLabel.of("brain")}, model=METHOD)
+                path, brains = self._path(one, "_mask.dcm"), {1: SegmentLabel.of("brain")}
+                flags = seg_flags(lambda: write_seg(path, labels, volume, brains, model=METHOD))
             write_nifti(mask, labels, volume.affine, like=like)
         if self.options.draw is not None:
             picture = self.ledger.out / PICTURES / f"{self._case(one)}.png"
             picture.parent.mkdir(parents=True, exist_ok=True)
             self.options.draw(picture, volume, labels, caption)
+        return flags
 
     def _case(self, one: Listed) -> str:
         return case_of(one.name, not isinstance(one.path, Path))

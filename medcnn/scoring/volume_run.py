@@ -18,6 +18,8 @@ from medcnn.scoring.tally import Tally
 from medcnn.scoring.workers import Setup, Workers
 
 Progress = Callable[[Tally], None]
+#: Flag of a volume whose DICOM Segmentation could not be written, while its NIfTI mask was.
+NO_SEG = "no_seg"
 
 
 class VolumeRun:
@@ -134,8 +136,17 @@ def go_over(
     return run.tally
 
 
-def refused(one: Listed, refusal: Refusal, state: str = "failed") -> Row:
+def seg_flags(write: Callable[[], Sequence[str]]) -> tuple[str, ...]:
+    """Write a segmentation and return its flags: the keywords it had to leave out, or that there is none."""
+    try:
+        return tuple(f"seg_without_{keyword}" for keyword in write())
+    except MedcnnError:
+        return (NO_SEG,)
+
+
+def refused(one: Listed, refusal: Refusal, state: str = "") -> Row:
     """The row of a volume without a mask."""
+    state = state or state_of(os.fsdecode(one.name), refusal.reason)
     sentence = shown(refusal.sentence.encode("utf-8", "backslashreplace"))  # it names the file, which need not be text
     return Row(one.name, one.stamp, state, refusal.reason, sentence)
 

@@ -326,13 +326,13 @@ def test_a_result_that_reads_back_otherwise_does_not_take_its_name(
     assert (tmp_path / "out.dcm").read_text() == "what was there"
 
 
-def test_a_series_without_a_frame_of_reference_is_refused(series: Volume, tmp_path: Path) -> None:
+def test_a_missing_frame_of_reference_is_made_and_reported(series: Volume, tmp_path: Path) -> None:
     for path in series.sources:
         image = pydicom.dcmread(path)
         del image.FrameOfReferenceUID
         image.save_as(path)
-    with pytest.raises(MedcnnError, match="frame of reference"):
-        write_seg(tmp_path / "out.dcm", lumps(), series, NAMES)
+    assert write_seg(tmp_path / "out.dcm", lumps(), series, NAMES) == ("FrameOfReferenceUID",)
+    assert pydicom.dcmread(tmp_path / "out.dcm").FrameOfReferenceUID
 
 
 @pytest.mark.parametrize(

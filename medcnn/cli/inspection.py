@@ -9,7 +9,13 @@ from medcnn.errors import ManifestError
 from medcnn.io.contents import Image, Refused
 from medcnn.io.find import REASONS
 
-_TITLES = {"series": "DICOM series", "nifti": "NIfTI volumes", "film": "films"}
+_TITLES = {
+    "series": "DICOM series",
+    "nifti": "NIfTI volumes",
+    "mgh": "FreeSurfer volumes",
+    "itk": "NRRD and MetaImage volumes",
+    "film": "films",
+}
 _NAMES_SHOWN = 3
 
 

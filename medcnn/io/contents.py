@@ -13,12 +13,13 @@ from pydicom.uid import UID, AllTransferSyntaxes
 from medcnn.errors import ReadError
 from medcnn.io.find import Found, find_files
 from medcnn.io.header import open_header, text
-from medcnn.io.nifti import read_nifti, read_nifti_header
+from medcnn.io.nifti import read_nifti_header
 from medcnn.io.nifti_header import agreement
 from medcnn.io.read import read_film
 from medcnn.io.series import Series, read_series, series_among
 from medcnn.io.slice_header import told_by_name
 from medcnn.io.volume import Volume
+from medcnn.io.volume_file import VOLUME_FILES, read_volume_file
 
 _PLANES = ("sagittal", "coronal", "axial")
 _OBLIQUE_DEGREES = 1.0
@@ -30,7 +31,7 @@ class Image:
     """One image that can be read. Sizes and spacing are in the order of its indices; texts are empty where unknown.
 
     Attributes:
-        kind: ``series``, ``nifti`` or ``film``.
+        kind: ``series``, ``nifti``, ``mgh``, ``itk`` or ``film``.
         name: Pseudonym of a series, else the path of the file from the folder that was asked about.
         place: For a NIfTI, what its qform and sform say of each other.
         orientation: Where each index grows to, of R L A P S I; for a series its plane before it.
@@ -79,7 +80,7 @@ def contents(root: Path) -> Iterator[Image | Refused]:
         yield replace(one, name=path.relative_to(base).as_posix())
     for file in files:
         if file.kind != "dicom":
-            one = _nifti(file.path) if file.kind == "nifti" else _film(file)
+            one = _volume_file(file) if file.kind in VOLUME_FILES else _film(file)
             yield replace(one, name=file.path.relative_to(base).as_posix())
 
 
@@ -101,9 +102,11 @@ def _series(series: Series) -> Image | Refused:
     )
 
 
-def _nifti(path: Path) -> Image | Refused:
+def _volume_file(file: Found) -> Image | Refused:
+    path = file.path
     try:
-        return replace(_volume("nifti", path.name, read_nifti(path)), place=agreement(read_nifti_header(path)))
+        image = _volume(file.kind, path.name, read_volume_file(path))
+        return replace(image, place=agreement(read_nifti_header(path))) if file.kind == "nifti" else image
     except ReadError as error:
         return Refused(path.name, error.code, str(error))
 

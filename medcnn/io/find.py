@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from medcnn.errors import MedcnnError, ReadError
+from medcnn.io.foreign import advice
+from medcnn.io.signature import is_itk, is_mgh
 
 #: Why a file was not read: the code that ledgers and audits count by, and what it means.
 REASONS: dict[str, str] = {
@@ -48,6 +50,8 @@ REASONS: dict[str, str] = {
     "incomplete": "a file next to the slices of a series cannot be read: some of its slices may be missing",
     "localizer": "a localizer (scout), which is for planning a scan",
     "screenshot": "a secondary capture, such as a dose report or a scanned page",
+    "archive": "an archive: unpack it first",
+    "convert": "an image in a format that is not read here: convert it first",
     "mosaic": "slices tiled into one image",
     "copy": "the same image again",
     "not_dicom": "an image, but no DICOM file: it belongs to no series",
@@ -68,7 +72,7 @@ class Found(NamedTuple):
 
 
 def kind_of(path: Path) -> str:
-    """Format of a file: ``dicom``, ``nifti``, ``png``, ``jpeg``, ``tiff``, ``npz`` or ``unknown``.
+    """Format of a file: ``dicom``, ``nifti``, ``mgh``, ``itk``, ``png``, ``jpeg``, ``tiff``, ``npz`` or ``unknown``.
 
     A file that cannot be opened, a pipe or a device is ``unknown``; reading it then says why.
     """
@@ -89,8 +93,13 @@ def kind_of_bytes(head: bytes) -> str:
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
-    if _is_nifti(_inflated(head) if head.startswith(b"\x1f\x8b") else head):
+    plain = _inflated(head) if head.startswith(b"\x1f\x8b") else head
+    if _is_nifti(plain):
         return "nifti"
+    if is_mgh(plain):
+        return "mgh"
+    if is_itk(head):
+        return "itk"
     if head.startswith(b"PK\x03\x04") and len(head) > 30:
         name_length = struct.unpack_from("<H", head, 26)[0]
         return "npz" if head[30 : 30 + name_length].endswith(b".npy") else "unknown"
@@ -166,11 +175,12 @@ def _walk(folder: Path, top: Path, seen: set[tuple[int, int]]) -> Iterator[Found
 
 def refusal(path: Path) -> ReadError:
     """Why a file of unknown kind cannot be read, as the error to raise."""
+    head = b""
     try:
         status = path.stat()
         if stat.S_ISREG(status.st_mode):
             with path.open("rb") as stream:
-                stream.read(1)
+                head = stream.read(_HEAD_BYTES)
     except OSError as error:
         return ReadError("unreadable", f"{path.name}: {_why_closed(path, error)}")
     if stat.S_ISDIR(status.st_mode) and path.is_symlink() and os.access(path, os.R_OK | os.X_OK):
@@ -179,7 +189,12 @@ def refusal(path: Path) -> ReadError:
         return ReadError("unreadable", f"{path.name}: is not a regular file")
     if status.st_size == 0:
         return ReadError("empty", f"{path.name}: the file is empty; copy it again")
-    return ReadError("not_an_image", f"{path.name}: expected DICOM, NIfTI, PNG, JPEG, TIFF or npz, found none of them")
+    told = advice(path, head)
+    if told is not None:
+        return ReadError(told[0], f"{path.name}: {told[1]}")
+    return ReadError(
+        "not_an_image", f"{path.name}: expected DICOM, NIfTI, MGH, NRRD, MetaImage, PNG, JPEG, TIFF or npz, found none"
+    )
 
 
 def _why_closed(path: Path, error: OSError) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from medcnn.io.find import find_files
+from medcnn.io.volume_file import VOLUME_FILES
 
 
 def find_volumes(root: Path) -> tuple[list[Path], int]:
@@ -20,7 +21,7 @@ def find_volumes(root: Path) -> tuple[list[Path], int]:
     volumes: dict[Path, None] = {}
     others = 0
     for found in find_files(root):
-        if found.kind == "nifti":
+        if found.kind in VOLUME_FILES:
             volumes[found.path] = None
         elif found.kind == "dicom":
             volumes[found.path if found.path.parent == root else found.path.parent] = None

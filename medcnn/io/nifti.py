@@ -35,7 +35,9 @@ def read_nifti(path: Path) -> Volume:
     with told_by_name(path), path.open("rb") as file:
         contents = Contents(file)
         described = describe(contents.head(HEAD_BYTES))
-        voxels, flags = _values(_stored(contents, described, os.fstat(file.fileno()).st_size), described)
+        on_disk = os.fstat(file.fileno()).st_size
+        stored = read_stored(contents, described.shape, described.dtype, described.offset, on_disk)
+        voxels, flags = scaled(stored, described.scale)
     flags += ("one_slice",) * (1 in voxels.shape)
     return Volume(voxels, described.affine, flags=tuple(sorted({*flags, *described.flags})), sources=(path,))
 
@@ -51,38 +53,49 @@ def read_nifti_header(path: Path) -> Described:
         return describe(Contents(file).head(HEAD_BYTES))
 
 
-def _stored(contents: Contents, described: Described, on_disk: int) -> np.ndarray:
-    """The voxels as they lie in the file, ``(third, second, first)`` index."""
-    size = int(np.prod(described.shape)) * described.dtype.itemsize
-    check_voxels(described.shape, described.dtype.itemsize, on_disk if contents.packed else None)
-    if not contents.packed and described.offset + size > on_disk:  # before anything is allocated
+def read_stored(
+    contents: Contents, shape: tuple[int, int, int], dtype: np.dtype, offset: int, on_disk: int
+) -> np.ndarray:
+    """The voxels as they lie in the file, ``(third, second, first)`` index.
+
+    Args:
+        contents: Of the file, its header read.
+        shape: Voxels along each index.
+        dtype: As stored.
+        offset: Byte at which they begin.
+        on_disk: Bytes of the file.
+
+    Raises:
+        ReadError: ``too_large``, ``bomb`` or ``truncated``, each before anything is allocated where that is known.
+    """
+    size = int(np.prod(shape)) * dtype.itemsize
+    check_voxels(shape, dtype.itemsize, on_disk if contents.packed else None)
+    if not contents.packed and offset + size > on_disk:  # before anything is allocated
         raise ReadError(
-            "truncated", f"expected {size} bytes of voxels, found {max(0, on_disk - described.offset)}; copy it again"
+            "truncated", f"expected {size} bytes of voxels, found {max(0, on_disk - offset)}; copy it again"
         )
-    if described.offset > MAX_SKIPPED_BYTES:
-        raise ReadError(
-            "too_large", f"voxels begin at byte {described.offset:,}; at most {MAX_SKIPPED_BYTES:,} is read"
-        )
+    if offset > MAX_SKIPPED_BYTES:
+        raise ReadError("too_large", f"voxels begin at byte {offset:,}; at most {MAX_SKIPPED_BYTES:,} is read")
     raw = np.empty(size, np.uint8)
-    count = contents.read_from(described.offset, raw)
+    count = contents.read_from(offset, raw)
     if count < size:
         raise ReadError("truncated", f"expected {size} bytes of voxels, found {count}; copy the file again")
     if not contents.is_whole():
         raise ReadError("truncated", f"the gzip ends before its checksum, after {size} bytes of voxels; copy it again")
-    values = raw.view(described.dtype).reshape(described.shape[::-1])
-    return values if described.dtype.isnative else values.astype(described.dtype.newbyteorder("="))
+    values = raw.view(dtype).reshape(shape[::-1])
+    return values if dtype.isnative else values.astype(dtype.newbyteorder("="))
 
 
-def _values(stored: np.ndarray, described: Described) -> tuple[np.ndarray, tuple[str, ...]]:
+def scaled(stored: np.ndarray, scale: tuple[float, float] | None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Scaled where the header asks for it, in a dtype of volumes, ``(first, second, third)`` index."""
-    if described.scale is None:
+    if scale is None:
         voxels, flags = narrowed(stored)
         return turned_around(voxels), flags
-    slope, inter = described.scale
-    scaled = np.empty(stored.shape, np.float32)
-    for plane, out in zip(stored, scaled, strict=True):
+    slope, inter = scale
+    values = np.empty(stored.shape, np.float32)
+    for plane, out in zip(stored, values, strict=True):
         out[...] = plane * np.float64(slope) + inter  # in double: single precision would round twice
-    return turned_around(scaled), (() if np.isfinite(scaled).all() else ("non_finite",))
+    return turned_around(values), (() if np.isfinite(values).all() else ("non_finite",))
 
 
 def write_nifti(path: Path, voxels: np.ndarray, affine: np.ndarray, *, like: Path | None = None) -> None:

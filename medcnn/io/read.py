@@ -7,10 +7,10 @@ from medcnn.errors import ReadError
 from medcnn.io.dicom import read_dicom
 from medcnn.io.film import Film
 from medcnn.io.find import kind_of, refusal
-from medcnn.io.nifti import read_nifti
 from medcnn.io.raster import read_raster
 from medcnn.io.series import find_series, read_series
 from medcnn.io.volume import Volume
+from medcnn.io.volume_file import VOLUME_FILES, read_volume_file
 
 
 def read_film(path: Path) -> Film:
@@ -27,8 +27,8 @@ def read_film(path: Path) -> Film:
         return read_raster(path)
     if kind == "npz":
         raise ReadError("multiframe", f"{path.name}: an npz holds many images; expected a file with one")
-    if kind == "nifti":
-        raise ReadError("volume", f"{path.name}: a NIfTI volume; expected a film")
+    if kind in VOLUME_FILES:
+        raise ReadError("volume", f"{path.name}: a {VOLUME_FILES[kind]} volume; expected a film")
     raise refusal(path)
 
 
@@ -43,8 +43,8 @@ def read_volume(path: Path) -> Volume:
     path = Path(path)
     if path.is_dir() or kind_of(path) == "dicom":
         return _one_series(path)
-    if kind_of(path) == "nifti":
-        return read_nifti(path)
+    if kind_of(path) in VOLUME_FILES:
+        return read_volume_file(path)
     if kind_of(path) != "unknown":
         raise ReadError("film", f"{path.name}: an image of two dimensions; expected a volume (NIfTI or DICOM)")
     raise refusal(path)
@@ -56,14 +56,14 @@ def _one_series(path: Path) -> Volume:
     volumes = [one for one in found.series if one.code not in ("localizer", "remainder")] or found.series
     if len(volumes) == 1:
         return read_series(volumes[0])
-    niftis = [one for one, code, _ in found.skipped if code == "not_dicom" and kind_of(one) == "nifti"]
-    if not found.series and len(niftis) == 1:
-        return read_nifti(niftis[0])
+    files = [one for one, code, _ in found.skipped if code == "not_dicom" and kind_of(one) in VOLUME_FILES]
+    if not found.series and len(files) == 1:
+        return read_volume_file(files[0])
     if found.series:
         listed = ", ".join(f"{one.name} ({one.modality}, {one.count} slices)" for one in found.series)
         raise ReadError("several_series", f"{path.name}: expected one series, found {len(found.series)}: {listed}")
-    if niftis:
-        raise ReadError("several_series", f"{path.name}: {len(niftis)} NIfTI files, no DICOM series; name one of them")
+    if files:
+        raise ReadError("several_series", f"{path.name}: {len(files)} volume files, no DICOM series; name one of them")
     reasons = Counter(code for _, code, _ in found.skipped)
     code = reasons.most_common(1)[0][0] if reasons else "empty"
     first = next((f"; {sentence}" for _, one, sentence in found.skipped if one == code), "")

@@ -41,7 +41,9 @@ _IMAGE_SUFFIXES = frozenset(
 
 #: Known for what they are: a report, a plan, the index of a disk; a way to other folders; the same image again; what
 #: a scanner makes besides the images.
-_SKIPPED = frozenset(("unsupported_object", "link_outside", "copy", "localizer", "screenshot"))
+_SKIPPED = frozenset(("unsupported_object", "link_outside", "copy", "localizer", "screenshot", "archive", "convert"))
+#: Skipped files that hold images all the same: where nothing else was there, nothing was done.
+UNREAD_IMAGES = frozenset(("archive", "convert"))
 
 
 def state_of(name: str, reason: str) -> str:

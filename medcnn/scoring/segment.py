@@ -11,6 +11,7 @@ import torch
 from medcnn.errors import CheckpointError, MedcnnError
 from medcnn.io.nifti import write_nifti
 from medcnn.io.seg import SegmentLabel, write_seg
+from medcnn.io.volume_file import like_file
 from medcnn.scoring.draw import PICTURES, Draw
 from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Reader, Refusal, image_shape
@@ -170,7 +171,7 @@ class _Run(VolumeRun):
             if self.options.nifti or NO_SEG in flags:
                 write_nifti(mask.with_suffix(".nii.gz"), labels, volume.affine)
         else:
-            write_nifti(mask, labels, volume.affine, like=volume.sources[0])
+            write_nifti(mask, labels, volume.affine, like=like_file(volume))
         if self.options.draw is not None:
             case = str(mask.relative_to(self.ledger.out)).removesuffix(".nii.gz").removesuffix(".dcm")
             picture = self.ledger.out / PICTURES / f"{case}.png"

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from medcnn.errors import MedcnnError
 from medcnn.io.find import find_files
-from medcnn.io.nifti import read_nifti
 from medcnn.io.series import Series, find_series, read_series
 from medcnn.io.volume import Volume
+from medcnn.io.volume_file import VOLUME_FILES, read_volume_file
 from medcnn.scoring.ledger import Stamp
 from medcnn.scoring.preparation import Refusal
 
@@ -61,7 +61,7 @@ def list_volumes(source: Path, root: Path, out: Path) -> Iterator[Listed]:
     foreign = _Foreign(source, out)
     kinds = {found.path: found.kind for found in find_files(source) if not foreign.holds(found.path)}
     for path, kind in kinds.items():
-        if kind == "nifti":
+        if kind in VOLUME_FILES:
             yield Listed(path, _name(path, root), _stamp([path]))
     series = find_series(source)
     for one in series.series:
@@ -70,13 +70,13 @@ def list_volumes(source: Path, root: Path, out: Path) -> Iterator[Listed]:
     for path, code, sentence in series.skipped:
         if kinds.get(path, "nifti") in ("png", "jpeg", "tiff"):
             code, sentence = "film", f"{path.name}: a film, and this model was trained on volumes"
-        if kinds.get(path, "nifti") != "nifti":
+        if kinds.get(path, "nifti") not in VOLUME_FILES:
             yield Listed(path, _name(path, root), _stamp([path]), Refusal(code, sentence))
 
 
 def read_listed(item: Path | Series) -> Volume:
     """The volume that ``list_volumes`` found; importable, for it runs in the workers."""
-    return read_series(item) if isinstance(item, Series) else read_nifti(item)
+    return read_series(item) if isinstance(item, Series) else read_volume_file(item)
 
 
 class _Foreign:

@@ -13,6 +13,7 @@ from medcnn.errors import MedcnnError, ReadError
 from medcnn.io.nifti import write_nifti
 from medcnn.io.seg import SegmentLabel, write_seg
 from medcnn.io.volume import Volume
+from medcnn.io.volume_file import like_file
 from medcnn.scoring.draw import PICTURES, Draw
 from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Reader, Refusal
@@ -145,11 +146,11 @@ class _Run(VolumeRun):
         mask.parent.mkdir(parents=True, exist_ok=True)
         labels = strip.mask.astype(np.uint8)
         if strip.ok or self.options.keep_doubtful:
-            like = volume.sources[0] if isinstance(one.path, Path) else None
+            like = like_file(volume) if isinstance(one.path, Path) else None
             brain = np.where(strip.mask, volume.voxels, volume.voxels.dtype.type(min(0, volume.voxels.min())))
             # The mask last: where it lies, the other files do.
             write_nifti(self._path(one, "_brain.nii.gz"), brain, volume.affine, like=like)
-            if self.options.seg and like is None:
+            if self.options.seg and not isinstance(one.path, Path):
                 path, brains = self._path(one, "_mask.dcm"), {1: SegmentLabel.of("brain")}
                 flags = seg_flags(lambda: write_seg(path, labels, volume, brains, model=METHOD))
             write_nifti(mask, labels, volume.affine, like=like)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import medcnn
 from medcnn.scoring.ledger import Row
+from medcnn.scoring.reasons import UNREAD_IMAGES
 
 if TYPE_CHECKING:
     from medcnn.tasks.checkpoint import Product
@@ -44,8 +45,12 @@ class Tally:
 
     @property
     def exit_code(self) -> int:
-        """0 where every image was scored, 3 where one was not; foreign files do not count."""
-        return 3 if self.states["failed"] or self.done < self.found else 0
+        """0 where every image was scored, 3 where one was not; foreign files do not count.
+
+        Archives and formats to convert count where nothing at all was scored: their images were what the run was for.
+        """
+        unread = not self.states["scored"] and any(self.reasons[code] for code in UNREAD_IMAGES)
+        return 3 if self.states["failed"] or unread or self.done < self.found else 0
 
     @property
     def rate(self) -> float:

@@ -314,3 +314,44 @@ def test_real_heads_and_labels_are_read_as_nibabel_reads_them(shared_data: Path)
         volume, oracle = read_nifti(path), nibabel.load(path)
         assert np.array_equal(volume.voxels, oracle.get_fdata(dtype=np.float32)), path.name
         assert np.array_equal(volume.affine, oracle.affine), path.name
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("mm", 1.0), ("micron", 1000.0), ("meter", 0.001), ("unknown", 1.0)])
+@pytest.mark.parametrize("forms", ["both", "qform", "sform", "neither"])
+def test_lengths_are_millimeters_whatever_their_unit(tmp_path: Path, unit: str, factor: float, forms: str) -> None:
+    affine = np.diag([2.5, 0.9, 0.7, 1.0]) if forms == "neither" else grid()
+    scaled = affine.copy()
+    scaled[:3] *= factor
+    image = nibabel.Nifti1Image(marked(), scaled)
+    image.set_qform(scaled, 1 if forms in ("both", "qform") else 0)
+    image.set_sform(scaled, 1 if forms in ("both", "sform") else 0)
+    image.header.set_xyzt_units(unit, "msec")
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    volume = read_nifti(tmp_path / "a.nii.gz")
+    assert volume.spacing_mm == pytest.approx((2.5, 0.9, 0.7), rel=1e-4)
+    assert volume.spacing_mm == pytest.approx(sitk.ReadImage(str(tmp_path / "a.nii.gz")).GetSpacing(), rel=1e-4)
+    write_nifti(tmp_path / "mask.nii.gz", marked(), volume.affine, like=tmp_path / "a.nii.gz")
+    mask = nibabel.load(tmp_path / "mask.nii.gz")
+    assert mask.header.get_zooms() == pytest.approx((2.5, 0.9, 0.7), rel=1e-4)
+    assert np.allclose(read_nifti(tmp_path / "mask.nii.gz").affine, volume.affine, atol=1e-3)
+
+
+def test_implausible_sizes_without_a_unit_are_flagged(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(marked(), np.diag([2500.0, 900.0, 700.0, 1.0]))
+    image.header.set_xyzt_units("unknown")
+    nibabel.save(image, tmp_path / "a.nii")
+    assert "implausible_spacing" in read_nifti(tmp_path / "a.nii").flags
+    patched(tmp_path / "a.nii", 123, bytes([5]))
+    assert code_of(tmp_path / "a.nii") == "bad_header"
+
+
+def test_an_empty_giant_is_refused_before_it_is_inflated(tmp_path: Path) -> None:
+    header = nibabel.Nifti1Header()
+    header.set_data_shape((512, 512, 2048))
+    header.set_data_dtype(np.float64)
+    header["vox_offset"], header["magic"] = 352, b"n+1"
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(header.binaryblock + bytes(1 << 22)))
+    assert code_of(tmp_path / "a.nii.gz") == "too_large"
+    header.set_data_dtype(np.int32)
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(header.binaryblock + bytes(1 << 22)))
+    assert code_of(tmp_path / "a.nii.gz") == "bomb"

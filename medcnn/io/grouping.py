@@ -16,6 +16,8 @@ _SAME_ECHO_MS = 0.05
 _ACQUISITIONS = tuple(MARKS.index(one) for one in ("StackID", "TemporalPositionIdentifier", "AcquisitionNumber"))
 #: Fewer slices of an orientation or an acquisition are no evidence of a volume.
 _FEWEST = 3
+#: More parts than any scanner makes of one series show damage; they are refused together.
+_MOST_PARTS = 64
 #: Stacks that are turned less against each other are one, rounded or damaged, unless each is a volume by itself.
 _TURNED_DEGREES = 10.0
 _PERPENDICULAR_DEGREES = 60.0
@@ -90,6 +92,8 @@ def _by_orientation(slices: list[Slice]) -> list[list[Slice]]:
                 break
         else:
             stacks.append((slices[at], units[at], [slices[at]]))
+            if len(stacks) > _MOST_PARTS:
+                return [slices]
     return [stack for _, _, stack in stacks]
 
 
@@ -131,7 +135,8 @@ def _volumes(stack: list[Slice]) -> list[Group]:
     """The volumes among slices of one orientation."""
     normal = normal_of(stack[0].orientation or ())
     volumes: list[list[Slice]] = []
-    for piece in sorted(_pieces(stack), key=len, reverse=True):
+    pieces = _pieces(stack)
+    for piece in sorted(pieces, key=len, reverse=True) if len(pieces) <= _MOST_PARTS else [stack]:
         for at, volume in enumerate(volumes):
             if not _repeats(piece, volume, normal):
                 volumes[at] = [*volume, *piece]
@@ -185,6 +190,8 @@ def _by_spacing(group: list[Slice]) -> list[list[Slice]]:
                 break
         else:
             parts.append([one])
+            if len(parts) > _MOST_PARTS:
+                return [group]
     return parts
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Segment:
     """Segment every volume in a folder; every other file gets a reason.
 
-    A volume file (NIfTI, MGH, NRRD, MetaImage) gets its mask as OUT/<its name>.nii.gz, on its own grid; a DICOM series as a DICOM Segmentation
+    A volume file (NIfTI, MGH, NRRD, MetaImage) gets its mask as OUT/<its name>.nii.gz, on its own grid; a DICOM series
+    as a DICOM Segmentation
     OUT/<pseudonym of the series>.dcm that refers to it. OUT also receives volumes.csv (one row a volume and class:
     voxels, mm3, flags), skipped.csv (one row for every other file, with the reason), summary.json, pictures/ and the
     ledger, by which a second start segments only what is new or has changed. A volume whose preparation was doubtful,

@@ -28,7 +28,6 @@ REASONS: dict[str, str] = {
     "too_large": "more pixels than any film, or more voxels than any volume has",
     "out_of_memory": "the image needs more memory than there is",
     "bomb": "inflates to far more than its size warrants",
-    "out_of_memory": "the image needs more memory than there is",
     "link_outside": "a link that leads out of the folder",
     "unreadable": "the file system did not hand out the bytes",
     "no_variation": "every pixel has the same value, or none is a number",

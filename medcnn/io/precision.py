@@ -22,7 +22,7 @@ def unit_of(text: str) -> float:
 
 def units_of(values: Sequence[object]) -> tuple[float, ...]:
     """A unit for each value, by the text that it was read from where that is known."""
-    return tuple(unit_of(str(getattr(one, "original_string", one))) for one in values)
+    return tuple(unit_of(str(getattr(one, "original_string", one)).replace(",", ".")) for one in values)
 
 
 def finest(units: Sequence[float]) -> float:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from math import isfinite
 from pathlib import Path
 
 from pydicom.dataset import Dataset
@@ -11,7 +10,7 @@ from pydicom.tag import Tag
 
 from medcnn.errors import ReadError
 from medcnn.io.dicom import refuse_no_image
-from medcnn.io.header import open_header, text, whole_number
+from medcnn.io.header import numbers, open_header, text, whole_number
 from medcnn.io.identity import patient_digest
 from medcnn.io.multiframe import frames_of
 from medcnn.io.precision import finest, units_of
@@ -96,12 +95,12 @@ def _classic(base: Slice, header: Dataset) -> Slice:
         raise ReadError("mosaic", "slices tiled into one image (a Siemens mosaic); export the series untiled")
     made = replace(
         base,
-        position=of_length(_decimals(header, "ImagePositionPatient"), 3),
-        orientation=of_length(_decimals(header, "ImageOrientationPatient"), 6),
-        spacing=positive_pair(_decimals(header, "PixelSpacing")),
-        thickness=positive(_decimals(header, "SliceThickness")),
-        between=positive(_decimals(header, "SpacingBetweenSlices")),
-        rescale=rescale_of(_decimals(header, "RescaleSlope"), _decimals(header, "RescaleIntercept")),
+        position=of_length(numbers(header, "ImagePositionPatient"), 3),
+        orientation=of_length(numbers(header, "ImageOrientationPatient"), 6),
+        spacing=positive_pair(numbers(header, "PixelSpacing")),
+        thickness=positive(numbers(header, "SliceThickness")),
+        between=positive(numbers(header, "SpacingBetweenSlices")),
+        rescale=rescale_of(numbers(header, "RescaleSlope"), numbers(header, "RescaleIntercept")),
         echo=(_plain(header, "EchoNumbers"), _plain(header, "EchoTime")),
         kind=types[2] if len(types) > 2 else "",
         image_type=types,
@@ -129,14 +128,6 @@ def _plain(header: Dataset, keyword: str) -> str:
     return text(header, keyword)
 
 
-def _decimals(header: Dataset, keyword: str) -> list[float]:
-    """The finite numbers of an element that is text, empty where it holds anything else."""
-    try:
-        values = [float(one) for one in _plain(header, keyword).split("\\")]
-    except ValueError:
-        return []
-    return values if all(map(isfinite, values)) else []
-
-
 def _units(header: Dataset, keyword: str) -> tuple[float, ...]:
+    """One unit in the last digit of each value of an element that is text."""
     return units_of(_plain(header, keyword).split("\\"))

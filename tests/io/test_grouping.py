@@ -204,3 +204,14 @@ def test_a_damaged_slice_refuses_the_series_of_its_folder(tmp_path: Path) -> Non
     assert "0011.dcm" in found.series[0].sentence
     write_series(tmp_path / "a", marked(), PLAIN, names=[f"other{at}.dcm" for at in range(4)])
     assert outcomes(find_series(tmp_path / "a")) == ["damaged_neighbor", "damaged_neighbor"]
+
+
+def test_decimal_commas_are_read_and_other_text_refuses_the_series(tmp_path: Path) -> None:
+    found = series_of(tmp_path, put("RescaleIntercept", lambda at: "-1000.5"))
+    plain = read_series(found.series[0]).voxels
+    for path in found.series[0].paths:
+        path.write_bytes(path.read_bytes().replace(b"-1000.5", b"-1000,5"))
+    assert np.array_equal(read_series(find_series(tmp_path).series[0]).voxels, plain)
+    last = tmp_path / "0011.dcm"
+    last.write_bytes(last.read_bytes().replace(b"-1000,5", b"-1000?5"))
+    assert outcomes(find_series(tmp_path)) == ["incomplete"]

@@ -31,7 +31,7 @@ _BARE = "voxels without a header of their own"
 _SUFFIXES = {
     ".par": "Philips PAR/REC", ".rec": "Philips PAR/REC", ".brik": "AFNI", ".head": "AFNI", ".mat": "a MATLAB file",
     ".v": "ECAT 7", ".mnc": "MINC", ".mif": "MRtrix (.mif)", ".avi": "a video", ".mp4": "a video", ".mov": "a video",
-    ".raw": _BARE, ".zraw": "voxels without a header", ".img": "voxels without a header",
+    ".raw": _BARE, ".zraw": _BARE, ".img": _BARE,
     ".hdr": "Analyze 7.5, which stores no orientation",
 }  # fmt: skip
 _ANALYZE = (b"\x5c\x01\0\0", b"\0\0\x01\x5c")

@@ -162,7 +162,8 @@ class _Run(VolumeRun):
 
     def _save(self, mask: Path, labels: np.ndarray, prepared: PreparedVolume) -> tuple[str, ...]:
         """Write what belongs to a volume, and return what to know about it."""
-        volume, flags = prepared.volume, ()
+        volume = prepared.volume
+        flags: tuple[str, ...] = ()
         with writing_out():
             mask.parent.mkdir(parents=True, exist_ok=True)
         if mask.suffix == ".dcm":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from medcnn.errors import ConfigError
+from medcnn.library_output import child_streams
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +153,7 @@ def _words_of_fit(asked: Asked, share: float) -> list[str]:
 
 def _fit(words: list[str]) -> int:
     """A fit in a process of its own. Ctrl-C reaches it too: it is waited for until it has closed its run."""
-    with subprocess.Popen([sys.executable, "-m", "medcnn", *words]) as process:
+    with subprocess.Popen([sys.executable, "-m", "medcnn", *words], **child_streams()) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:

@@ -1,8 +1,6 @@
 """Label volumes as DICOM Segmentations that refer to the images they were drawn on."""
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from pydicom.uid import generate_uid
 
 import medcnn
 from medcnn.errors import MedcnnError, ReadError
+from medcnn.files import write_atomic
 from medcnn.io.seg_frames import Frames, read_frames
 from medcnn.io.seg_source import Source, read_source
 from medcnn.io.volume import Volume
@@ -89,22 +88,15 @@ def write_seg(
     """
     labels = _checked(labels, source, segments)
     made = _made(labels, read_source(source), segments, model)
-    draft = None
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".medcnn_draft")
-        draft = Path(name)
-        with os.fdopen(handle, "w+b") as stream:
-            made.save_as(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
+
+    def write(draft: Path) -> None:
+        made.save_as(draft)
         _compare(read_frames(draft), labels, source.affine)
-        draft.chmod(0o666 & ~_umask())
-        draft.replace(path)
+
+    try:
+        write_atomic(path, write)
     except OSError as error:
         raise MedcnnError(f"{path.name}: cannot be written ({error.strerror or type(error).__name__})") from None
-    finally:
-        if draft is not None:
-            draft.unlink(missing_ok=True)
 
 
 def read_seg(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -233,9 +225,3 @@ def _compare(frames: Frames, labels: np.ndarray, affine: np.ndarray) -> None:
         )
     if not np.array_equal(_stacked(frames, index, labels.shape, "the segmentation"), labels):
         raise MedcnnError("the segmentation read back otherwise than it was written; it was not kept")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

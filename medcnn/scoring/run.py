@@ -14,7 +14,8 @@ import torch
 
 from medcnn.errors import MedcnnError
 from medcnn.io.read import read_film
-from medcnn.scoring.findings import shown, write_summary, write_tables
+from medcnn.printable import printable
+from medcnn.scoring.findings import write_summary, write_tables
 from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Prepared, Reader, Refusal, scored_shape, takes_volumes
 from medcnn.scoring.reasons import state_of
@@ -192,7 +193,7 @@ class _Run:
 
 def _refused(file: Listed, refusal: Refusal) -> Row:
     state = state_of(os.fsdecode(file.name), refusal.reason)
-    sentence = shown(refusal.sentence.encode("utf-8", "backslashreplace"))  # it names the file, which need not be text
+    sentence = printable(refusal.sentence)  # it names the file, which need not be text
     return Row(file.name, file.stamp, state, refusal.reason, sentence)
 
 

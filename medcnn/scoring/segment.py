@@ -162,7 +162,7 @@ class _Run(VolumeRun):
     def _save(self, mask: Path, labels: np.ndarray, prepared: PreparedVolume) -> None:
         volume = prepared.volume
         with writing_out():
-            mask.parent.mkdir(parents=True, exist_ok=True)
+            mask.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if mask.suffix == ".dcm":
             segments = {value: SegmentLabel.of(name) for value, name in enumerate(self.classes) if value}
             write_seg(mask, labels, volume, segments, model=self.segmenter.product.digest)
@@ -174,5 +174,5 @@ class _Run(VolumeRun):
             case = str(mask.relative_to(self.ledger.out)).removesuffix(".nii.gz").removesuffix(".dcm")
             picture = self.ledger.out / PICTURES / f"{case}.png"
             with writing_out():
-                picture.parent.mkdir(parents=True, exist_ok=True)
+                picture.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self.options.draw(picture, volume, labels, "; ".join(prepared.flags))

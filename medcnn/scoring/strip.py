@@ -140,7 +140,7 @@ class _Run(VolumeRun):
 
     def _save(self, one: Listed, volume: Volume, strip: Strip, caption: str) -> None:
         mask = self.mask_of(one)
-        mask.parent.mkdir(parents=True, exist_ok=True)
+        mask.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         labels = strip.mask.astype(np.uint8)
         if strip.ok or self.options.keep_doubtful:
             like = volume.sources[0] if isinstance(one.path, Path) else None
@@ -152,7 +152,7 @@ class _Run(VolumeRun):
             write_nifti(mask, labels, volume.affine, like=like)
         if self.options.draw is not None:
             picture = self.ledger.out / PICTURES / f"{self._case(one)}.png"
-            picture.parent.mkdir(parents=True, exist_ok=True)
+            picture.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.options.draw(picture, volume, labels, caption)
 
     def _case(self, one: Listed) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medcnn.errors import MedcnnError
-from medcnn.scoring.findings import shown
+from medcnn.printable import printable
 from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Reader, Refusal
 from medcnn.scoring.reasons import state_of
@@ -136,7 +136,7 @@ def go_over(
 
 def refused(one: Listed, refusal: Refusal, state: str = "failed") -> Row:
     """The row of a volume without a mask."""
-    sentence = shown(refusal.sentence.encode("utf-8", "backslashreplace"))  # it names the file, which need not be text
+    sentence = printable(refusal.sentence)  # it names the file, which need not be text
     return Row(one.name, one.stamp, state, refusal.reason, sentence)
 
 

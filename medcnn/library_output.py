@@ -11,6 +11,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import sys
 import sysconfig
 import threading
@@ -95,7 +96,7 @@ def quiet_libraries() -> Iterator[None]:
         sys.stdout, sys.stderr = streams
 
 
-def child_streams() -> dict[str, int]:
+def child_streams() -> dict[str, Any]:
     """Return arguments of ``subprocess.Popen`` that let a ``medcnn`` child write to the streams of this process."""
     parent, *numbers = os.environ.get(_STREAMS_OF_PARENT, "").split(":")
     return dict(zip(("stdout", "stderr"), map(int, numbers), strict=True)) if parent == str(os.getpid()) else {}
@@ -123,7 +124,7 @@ class _Filtered:
         """Write the text of the caller, escaped, or count it."""
         package = sys._getframe(1).f_globals.get("__name__", "").partition(".")[0]
         if package in OWN_TEXT:
-            self._stream.write(_without_controls(text, bar=package == "tqdm"))
+            self._stream.write(_without_controls(_relative(text), bar=package == "tqdm"))
         elif text.strip():
             _count(package, "printed text")
         return len(text)
@@ -150,6 +151,15 @@ class _OwnLog(logging.Handler):
 
 def _filtered(stream: TextIO | None) -> Any:
     return stream if stream is None or isinstance(stream, _Filtered) else _Filtered(stream)
+
+
+def _relative(text: str) -> str:
+    """Cut the working folder out of the paths in a text: it names the user or the site, and adds nothing."""
+    try:
+        here = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118  # the text is searched, no path is built
+    except OSError:  # the folder is gone
+        return text
+    return re.sub(rf"(?<![\w./-]){re.escape(here)}(?=[\w.])", "", text) if here in text and here != os.sep else text
 
 
 def _without_controls(text: str, *, bar: bool) -> str:

@@ -114,6 +114,18 @@ def test_a_progress_bar_moves_and_its_text_is_escaped(capsys: pytest.CaptureFixt
     assert "\x1b[2J" not in error
 
 
+def test_paths_are_printed_relative_to_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.chdir(tmp_path / "tmp")
+    own = types.ModuleType("medcnn.cli.planted")
+    exec("def speak(text): print(text)", own.__dict__)
+    with quiet_libraries():
+        own.speak(f"cannot write {tmp_path}/tmp/out/a.csv; /var{tmp_path}/tmp/b stays, {tmp_path}/c too")
+    assert capsys.readouterr().out == f"cannot write out/a.csv; /var{tmp_path}/tmp/b stays, {tmp_path}/c too\n"
+
+
 def test_a_child_command_writes_to_the_same_streams() -> None:
     child = "from medcnn.library_output import quiet_command as q; q(); import argparse;"
     child += "argparse.ArgumentParser(prog='own', add_help=False).print_usage()"

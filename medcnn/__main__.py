@@ -1,8 +1,6 @@
 """``python -m medcnn``."""
 
-import sys
-
-from medcnn.cli.main import main
+from medcnn.cli.main import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

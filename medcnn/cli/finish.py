@@ -1,7 +1,6 @@
 """What happens after Lightning is done: the decision, the product, and the few lines a user reads."""
 
 import math
-import os
 import shlex
 import tempfile
 from pathlib import Path
@@ -14,6 +13,7 @@ from pytorch_lightning.cli import LightningCLI
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from medcnn.cli.kept import tell_no_model
+from medcnn.spreadsheet import write_frame
 from medcnn.tasks.checkpoint import Product
 from medcnn.tasks.decision import Decision
 from medcnn.tracking.logger import RunLogger
@@ -150,7 +150,5 @@ def finish_predict(cli: LightningCLI) -> None:
     cases = cli.datamodule.cases.iloc[found["case"].numpy()]
     table = pd.DataFrame({"case": cases["case"].to_numpy()} | cli.model.columns(found))
     out = Path(cli.config[cli.subcommand].get("out") or "predictions.csv")
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
-    table.to_csv(unfinished, index=False)
-    unfinished.replace(out)
+    write_frame(out, table)
     print(f"{len(table)} cases in {out}")

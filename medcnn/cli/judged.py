@@ -13,6 +13,7 @@ from medcnn.io.table import read_table
 from medcnn.report.facts import TABLE, RunFacts
 from medcnn.report.outcome import Outcome
 from medcnn.report.outcome_table import at_threshold, outcome_from_table
+from medcnn.spreadsheet import original_frame
 
 VERBS = {"test": "test", "val": "validate"}
 # Names that medcnn made, of which none leads to a person.
@@ -53,7 +54,7 @@ def judged_run(uri: str, split: str) -> Judged:
     facts = replace(facts, model=_with_digest(facts))
     place = None if facts.folder is None else facts.folder / split
     if place is not None and (place / "cases.csv").is_file():
-        table = pd.read_csv(place / "cases.csv", dtype={"case": str, "patient": str, "class": str})
+        table = original_frame(pd.read_csv(place / "cases.csv", dtype={"case": str, "patient": str, "class": str}))
         return Judged(facts, split, None, scores=table)
     outcome = _outcome_of(facts, split)
     if outcome is None:
@@ -139,7 +140,9 @@ def _outcome_of(facts: RunFacts, split: str) -> Outcome | None:
     if path is None or not path.is_file():
         return None
     # Words such as "None" or "NA" name classes and groups as well as any.
-    frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"case": str, "patient": str})
+    frame = original_frame(
+        pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"case": str, "patient": str})
+    )
     thresholds = facts.decision.get("thresholds") or {}
     return outcome_from_table(frame, facts.model.get("classes"), thresholds, split=split)
 

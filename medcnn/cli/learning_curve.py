@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import os
 import secrets
 import subprocess
 import sys
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from medcnn.errors import ConfigError
+from medcnn.library_output import child_streams
+from medcnn.spreadsheet import original_frame, write_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,7 +153,7 @@ def _words_of_fit(asked: Asked, share: float) -> list[str]:
 
 def _fit(words: list[str]) -> int:
     """A fit in a process of its own. Ctrl-C reaches it too: it is waited for until it has closed its run."""
-    with subprocess.Popen([sys.executable, "-m", "medcnn", *words]) as process:
+    with subprocess.Popen([sys.executable, "-m", "medcnn", *words], **child_streams()) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
@@ -180,11 +181,9 @@ def _conclude(asked: Asked, store: str | None) -> int:
         )
     points = [_point(share, runs[f"{share:g}"], store) for share in asked.shares]
     print("\n" + "\n".join(filter(None, [_shown(points), verdict(points)])))
-    asked.out.mkdir(parents=True, exist_ok=True)
+    asked.out.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = asked.out / "learning_curve.csv"
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    _table(points).to_csv(unfinished, index=False)
-    unfinished.replace(path)
+    write_frame(path, _table(points))
     log_curve(points[-1].run, path, store)
     print(f"\ntable      {path}, and in run {points[-1].run}")
     print("           a report shows the curve of the run it is of: medcnn report runs:/" + points[-1].run)
@@ -213,7 +212,9 @@ def _figure_of(facts: "RunFacts", figure: str) -> "Estimate":
         from medcnn.report.intervals import auroc_intervals
         from medcnn.report.outcome_table import outcome_from_table
 
-        found = auroc_intervals(outcome_from_table(pd.read_csv(table), facts.model.get("classes"), split="val"))
+        found = auroc_intervals(
+            outcome_from_table(original_frame(pd.read_csv(table)), facts.model.get("classes"), split="val")
+        )
         if "auroc" in found:
             return found["auroc"]
     value, low, high = (facts.metrics.get(f"{figure}{end}", math.nan) for end in ("", "_low", "_high"))

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from medcnn import __version__
 from medcnn.errors import MedcnnError
+from medcnn.library_output import quiet_command, quiet_libraries
+from medcnn.printable import printable
 
 
 class Verb(NamedTuple):
@@ -81,10 +83,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before anything imports MLflow (MONAI does): nothing here phones home.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     words = list(sys.argv[1:] if argv is None else argv)
+    mask = os.umask(0o077)  # results, models and the store of runs are about patients: for their owner's eyes
+    try:
+        with quiet_libraries():
+            return _exit_code(words)
+    finally:
+        os.umask(mask)
+
+
+def _exit_code(words: list[str]) -> int:
     try:
         return _answer(words)
     except MedcnnError as error:
-        print(f"medcnn {words[0]}: {error}", file=sys.stderr)
+        print(f"medcnn {words[0]}: {printable(error)}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # The reader of our output went away (``medcnn score ... | head``): nothing is left to say.
@@ -103,11 +114,12 @@ def _answer(words: list[str]) -> int:
         print(f"medcnn {__version__}")
         return 0
     if words[0] not in VERBS:
-        print(f"medcnn: there is no verb '{words[0]}'; there are {', '.join(VERBS)}", file=sys.stderr)
+        print(f"medcnn: there is no verb '{printable(words[0], 60)}'; there are {', '.join(VERBS)}", file=sys.stderr)
         return 2
     return _call(words[0], words[1:])
 
 
 def run() -> None:
     """Run the console script."""
+    quiet_command()
     sys.exit(main())

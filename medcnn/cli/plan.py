@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medcnn.errors import ConfigError
+from medcnn.files import write_atomic
 
 if TYPE_CHECKING:
     from medcnn.data.fingerprint import Fingerprint
@@ -82,9 +83,8 @@ class PlanCohort:
         config = {"seed_everything": 0, "trainer": _trainer(), "data": self._data(found, planned),
                   "model": _model(planned)}  # fmt: skip
         heading = "".join(f"# {line}\n" for line in _told(found, planned).splitlines())
-        draft = self.out.with_name(f".{self.out.name}.draft")
-        draft.write_text(heading + yaml.safe_dump(config, sort_keys=False, default_flow_style=None, width=110))
-        draft.replace(self.out)
+        text = heading + yaml.safe_dump(config, sort_keys=False, default_flow_style=None, width=110)
+        write_atomic(self.out, lambda draft: draft.write_text(text, "utf-8"))
 
     def _data(self, found: "Fingerprint", planned: "Plan") -> dict[str, Any]:
         given = {"source": str(self.source), "images": self.images, "labels": self.labels, "patient": self.patient,

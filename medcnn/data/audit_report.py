@@ -8,8 +8,10 @@ import pandas as pd
 from PIL import Image, ImageDraw
 
 from medcnn.data.audit import Audit
+from medcnn.files import write_atomic
 from medcnn.io.medmnist import SPLITS, read_npz
 from medcnn.io.read import read_film
+from medcnn.spreadsheet import write_frame
 
 _SIDE = 192
 _MOST = 24
@@ -20,7 +22,7 @@ def write_audit(audit: Audit, folder: Path) -> list[Path]:
 
     The tables name files, relative to the cohort: they stay on this machine.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     near = near_table(audit)
     tables = {
         "files.csv": audit.cases,
@@ -29,8 +31,9 @@ def write_audit(audit: Audit, folder: Path) -> list[Path]:
         "unreadable.csv": audit.cases.loc[audit.cases["reason"] != "", ["path", "reason"]],
     }
     for name, table in tables.items():
-        table.to_csv(folder / name, index=False)
-    (folder / "audit.json").write_text(json.dumps(audit.summary(), indent=2) + "\n")
+        write_frame(folder / name, table)
+    summary = json.dumps(audit.summary(), indent=2) + "\n"
+    write_atomic(folder / "audit.json", lambda draft: draft.write_text(summary, "utf-8"))
     written = [folder / "audit.json", *(folder / name for name in tables)]
     copies = [(int(a), int(b), _differences(row)) for (a, b), row in _pairs(audit.copies)]
     alike = [
@@ -40,7 +43,7 @@ def write_audit(audit: Audit, folder: Path) -> list[Path]:
     copies.sort(key=lambda pair: -len(pair[2]))
     for name, pairs in (("exact_copies.png", copies), ("near_copies.png", alike)):
         if pairs:
-            contact_sheet(audit, pairs[:_MOST]).save(folder / name)
+            write_atomic(folder / name, contact_sheet(audit, pairs[:_MOST]).save)
             written.append(folder / name)
     return written
 

@@ -8,6 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from medcnn.errors import ConfigError
+from medcnn.library_output import quiet_worker
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -47,7 +48,7 @@ def in_workers(
         context.set_forkserver_preload(list(preload))
     chunk = max(1, min(16, len(items) // (4 * workers)))
     try:
-        with ProcessPoolExecutor(workers, context, begin, given) as pool:
+        with ProcessPoolExecutor(workers, context, _begin, (begin, given)) as pool:
             try:
                 yield from pool.map(function, items, chunksize=chunk)
             finally:
@@ -57,3 +58,9 @@ def in_workers(
             "a decoding worker died: no memory left, a broken decoder, or a script without "
             "`if __name__ == '__main__':`; set workers to 0 to decode in this process"
         ) from error
+
+
+def _begin(begin: Callable[..., None] | None, given: tuple[Any, ...]) -> None:
+    quiet_worker()
+    if begin is not None:
+        begin(*given)

@@ -105,16 +105,27 @@ def _beside(one: Shortcut, flagged: bool) -> str:
 
 
 def in_short(looks: Sequence[Shortcut], named: int = 3) -> str:
-    """``none flagged of 14 looks; most: border, at 63% of its margin``: for one line."""
+    """Summarize all checks in one line: ``none of 14 checks flagged; largest effect: border, 63% of its margin``."""
     flagged = sorted((one for one in looks if one.flagged), key=lambda one: -one.of_margin)
     if flagged:
         more = f" and {len(flagged) - named} more" if len(flagged) > named else ""
-        return f"{len(flagged)} of {len(looks)} looks flagged: {', '.join(one.name for one in flagged[:named])}{more}"
-    told = [one for one in looks if math.isfinite(one.of_margin)]
-    if not told:
-        return f"none of {len(looks)} looks could be told"
-    most = max(told, key=lambda one: one.of_margin)
-    return f"none flagged of {len(looks)} looks; most: {most.name}, at {most.of_margin:.0%} of its margin"
+        return f"{len(flagged)} of {len(looks)} checks flagged: {', '.join(one.name for one in flagged[:named])}{more}"
+    known = [one for one in looks if math.isfinite(one.of_margin)]
+    if not known:
+        return f"none of {len(looks)} checks could be made"
+    largest = max(known, key=lambda one: one.of_margin)
+    return f"none of {len(looks)} checks flagged; largest effect: {largest.name}, {_size(largest)}"
+
+
+def _size(one: Shortcut) -> str:
+    """An effect that is not flagged, by its margin, and why it is not flagged where it is beyond that margin."""
+    if one.of_margin <= 1:
+        return f"{one.of_margin:.0%} of its margin"
+    if math.isfinite(one.p_adjusted):
+        reason = f"not by more than chance (adjusted p = {one.p_adjusted:.2g})"
+    else:
+        reason = "too few patients to test it"
+    return f"{one.of_margin:.1f} times its margin, but {reason}"
 
 
 def verdict(looks: Sequence[Shortcut]) -> str:
@@ -124,11 +135,11 @@ def verdict(looks: Sequence[Shortcut]) -> str:
     """
     flagged = [one for one in looks if one.flagged]
     if not flagged:
-        return f"None of {len(looks)} looks for a shortcut found one."
+        return f"None of {len(looks)} checks for a shortcut is flagged: no effect was shown to be beyond its margin."
     used = [one for one in flagged if not one.name.startswith("marker")]
-    worst = max(used or flagged, key=lambda one: abs(one.effect) / one.margin)
+    worst = max(used or flagged, key=lambda one: one.of_margin)
     more = len(flagged) - 1
-    others = f" ({more} more {'look is' if more == 1 else 'looks are'} flagged)" if more else ""
+    others = f" ({more} more {'check is' if more == 1 else 'checks are'} flagged)" if more else ""
     if worst.name.startswith("marker"):
         return f"The model would fall for a marker in the {worst.name.partition(': ')[2]}{others}."
     place = worst.name.partition(": ")[2]

@@ -25,10 +25,12 @@ from medcnn.errors import ReadError
 from medcnn.io.decimals import parse_decimal, parse_decimals
 from medcnn.io.limits import MAX_ELEMENT_BYTES, MAX_ENCODED_BYTES, MAX_INFLATED_BYTES
 
-# pydicom's warnings quote header values and paths, which can be identifiers: silenced at their source, then at large.
+# Warnings of readers and writers quote header values and paths, which can be identifiers: silenced at their source,
+# then at large, those among them that a library attributes to us. medcnn.io itself logs.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
-logging.getLogger("pydicom").propagate = False
+warnings.filterwarnings("ignore", module=r"(pydicom|highdicom|nibabel|PIL|medcnn\.io)(\.|$)")
+for _library in ("pydicom", "highdicom", "nibabel", "nibabel.global", "PIL"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL + 1)
 
 _TEXT_VRS = frozenset(("DS", "IS", "LO", "SH", "CS", "ST", "LT", "UT"))
 _INFLATE_STEP = 1 << 20

@@ -2,17 +2,19 @@
 
 import hashlib
 import hmac
+import logging
 import os
 import re
 import secrets
 import tempfile
-import warnings
 from pathlib import Path
 
 from pydicom.tag import Tag
 
 from medcnn.errors import MedcnnError
 from medcnn.io.header import open_header, text
+
+_log = logging.getLogger("medcnn.io")
 
 KEY_NAME = ".medcnn_key"
 _TAGS = [Tag(keyword) for keyword in ("SpecificCharacterSet", "PatientID", "IssuerOfPatientID")]
@@ -103,4 +105,4 @@ def _create(key_file: Path) -> None:
 def _close_to_others(key_file: Path) -> None:
     if key_file.stat().st_mode & 0o077:
         key_file.chmod(0o600)
-        warnings.warn(f"the key file {key_file.name} was open to other users; it is closed now", stacklevel=3)
+        _log.warning("the key file %s was open to other users; it is closed now", key_file.name)

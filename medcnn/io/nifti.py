@@ -9,6 +9,7 @@ import numpy as np
 from isal import igzip
 
 from medcnn.errors import MedcnnError, ReadError
+from medcnn.files import write_atomic
 from medcnn.io.inflate import Contents, told_by_name
 from medcnn.io.limits import MAX_SKIPPED_BYTES, check_voxels
 from medcnn.io.nifti_header import HEAD_BYTES, Described, NiftiHeader, describe, mm_per_unit
@@ -179,8 +180,7 @@ def _scale_form(header: NiftiHeader, form: str, factor: float) -> None:
 
 
 def _save(path: Path, head: bytes, voxels: np.ndarray) -> None:
-    draft = path.parent / f".medcnn_draft_{os.getpid()}_{path.name}"
-    try:
+    def write(draft: Path) -> None:
         with draft.open("wb") as file:
             if path.name.endswith(".gz"):
                 # No name and no time in it: the same volume is the same file.
@@ -188,13 +188,11 @@ def _save(path: Path, head: bytes, voxels: np.ndarray) -> None:
                     _write(packed, head, voxels)  # type: ignore[arg-type]
             else:
                 _write(file, head, voxels)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+
+    try:
+        write_atomic(path, write)
     except OSError as error:
         raise MedcnnError(f"{path.name}: cannot be written ({error.strerror}); check the folder") from None
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _write(stream: BinaryIO, head: bytes, voxels: np.ndarray) -> None:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from medcnn.spreadsheet import original_frame
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 #: A picture beyond this would make the page too heavy to open.
 _LARGEST = 8_000_000
@@ -36,7 +38,7 @@ def read_table(folder: Path | None, place: str, columns: Sequence[str]) -> tuple
     if path is None or not path.is_file():
         return None, ""
     try:
-        table = pd.read_csv(path)
+        table = original_frame(pd.read_csv(path))
     except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
         return None, f"{place} cannot be read ({type(error).__name__})"
     missing = [name for name in columns if name not in table]

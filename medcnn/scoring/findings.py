@@ -2,8 +2,6 @@
 
 import csv
 import json
-import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,10 @@ from typing import Any, TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from medcnn.files import write_atomic
+from medcnn.printable import printable
 from medcnn.scoring.ledger import Ledger, Row
+from medcnn.spreadsheet import safe_cell
 
 #: Rows turned into Parquet at a time, so that a million findings never stand in memory.
 _GROUP = 20_000
@@ -44,58 +45,31 @@ class Layout:
         """Findings of scored rows, one list of cells each."""
         calls = self.call([row.probabilities for row in rows])
         return [
-            [shown(row.name), row.study, row.series, row.sop, self.model, *row.probabilities, call, self.threshold,
+            [printable(row.name), row.study, row.series, row.sop, self.model, *row.probabilities, call, self.threshold,
              ";".join(row.flags)]
             for row, call in zip(rows, calls, strict=True)
         ]  # fmt: skip
-
-
-def shown(name: bytes) -> str:
-    r"""A file name as printable text: bytes that are no UTF-8, and control characters, as ``\x..``."""
-    text = name.decode("utf-8", errors="backslashreplace")
-    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", lambda match: f"\\x{ord(match[0]):02x}", text)
-
-
-def safe_cell(value: object) -> object:
-    """A cell of a CSV file that no spreadsheet takes for a formula.
-
-    File names and UIDs come from strangers. A text that begins with ``= + - @`` gets an apostrophe in front, which
-    spreadsheets show as plain text. The Parquet table and the ledger keep it as it is.
-    """
-    if isinstance(value, float):
-        return f"{value:.9g}"  # enough digits for a float32 to come back as it was
-    text = str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def write_tables(ledger: Ledger, layout: Layout) -> None:
     """Write ``findings.csv``, ``findings.parquet`` and ``skipped.csv`` anew; a reader sees the old or the new."""
     scored = [row for row in ledger.rows() if row.state == "scored"]
     missed = (row for row in ledger.rows() if row.state != "scored")
-    replace_whole(ledger.out / "findings.csv", lambda path: write_csv(path, layout.columns, _chunks(layout, scored)))
-    replace_whole(ledger.out / "findings.parquet", lambda path: _write_parquet(path, layout, scored))
-    lines = ([shown(row.name), row.state, row.reason, row.sentence] for row in missed)
-    replace_whole(ledger.out / "skipped.csv", lambda p: write_csv(p, ["path", "state", "reason", "sentence"], lines))
+    write_atomic(ledger.out / "findings.csv", lambda path: write_csv(path, layout.columns, _chunks(layout, scored)))
+    write_atomic(ledger.out / "findings.parquet", lambda path: _write_parquet(path, layout, scored))
+    lines = ([printable(row.name), row.state, row.reason, row.sentence] for row in missed)
+    write_atomic(ledger.out / "skipped.csv", lambda p: write_csv(p, ["path", "state", "reason", "sentence"], lines))
 
 
 def write_summary(out: Path, summary: dict[str, Any]) -> None:
     """Write ``summary.json`` anew."""
     text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
-    replace_whole(out / "summary.json", lambda path: path.write_text(text, encoding="utf-8"))
+    write_atomic(out / "summary.json", lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _chunks(layout: Layout, rows: Sequence[Row]) -> Iterable[list[Any]]:
     for start in range(0, len(rows), _GROUP):
         yield from layout.lines(rows[start : start + _GROUP])
-
-
-def replace_whole(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a draft that takes the name of ``path`` once it is on the disk."""
-    partial = path.with_name(f".{path.name}.partial")
-    write(partial)
-    with partial.open("rb") as stream:
-        os.fsync(stream.fileno())
-    partial.replace(path)
 
 
 def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
@@ -104,7 +78,12 @@ def write_csv(path: Path, columns: Sequence[str], lines: Iterable[Sequence[objec
     with path.open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, lineterminator="\n")
         table.writerow([safe_cell(name) for name in columns])
-        table.writerows([safe_cell(cell) for cell in line] for line in lines)
+        table.writerows([_cell(value) for value in line] for line in lines)
+
+
+def _cell(value: object) -> object:
+    # Nine digits are enough for a float32 to come back as it was.
+    return f"{value:.9g}" if isinstance(value, float) else safe_cell(value)
 
 
 def _write_parquet(path: Path, layout: Layout, rows: Sequence[Row]) -> None:

@@ -105,6 +105,8 @@ class Ledger:
                 raise
 
     def _open(self) -> sqlite3.Connection:
+        # Readable by the owner alone; SQLite gives its log the same mode.
+        os.close(os.open(self.out / self.FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
         db = sqlite3.connect(self.out / self.FILE, isolation_level=None)
         # Exclusive before WAL: no shared memory is then needed, which network file systems do not have.
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
@@ -181,8 +183,8 @@ def refuse_taken(out: Path) -> None:
 def _locked(out: Path) -> int:
     if out.exists() and not out.is_dir():
         raise MedcnnError("OUT is a file: give a folder for the findings")
-    out.mkdir(parents=True, exist_ok=True)
-    lock = os.open(out / Ledger.LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(out / Ledger.LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -2,7 +2,10 @@
 
 import signal
 
+from medcnn.library_output import quiet_worker
 from medcnn.scoring.lean import import_monai
+
+quiet_worker()
 
 # Ctrl-C goes to the whole group; the parent answers it, and this process ends with its parent.
 signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -14,7 +14,8 @@ import torch
 
 from medcnn.errors import MedcnnError
 from medcnn.io.read import read_film
-from medcnn.scoring.findings import shown, write_summary, write_tables
+from medcnn.printable import printable
+from medcnn.scoring.findings import write_summary, write_tables
 from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Prepared, Reader, Refusal, scored_shape, takes_volumes
 from medcnn.scoring.reasons import state_of
@@ -152,9 +153,9 @@ class _Run:
                 batch = batches.setdefault(answer.array.shape, [])
                 batch.append((todo[index], answer))
                 if len(batch) == size:
-                    self._submit(beside, scorer, batches.pop(answer.array.shape), size)
+                    self._submit(beside, scorer, batches.pop(answer.array.shape))
             for batch in batches.values():
-                self._submit(beside, scorer, batch, size)
+                self._submit(beside, scorer, batch)
             self._collect()
 
     def _scorer(self, device: str) -> "Scorer":
@@ -168,19 +169,16 @@ class _Run:
             return Refusal("wrong_shape", f"prepared it is {answer.array.shape}; the model was trained on {self.shape}")
         return answer
 
-    def _submit(self, beside: ThreadPoolExecutor, scorer: "Scorer", batch: _Batch, size: int) -> None:
+    def _submit(self, beside: ThreadPoolExecutor, scorer: "Scorer", batch: _Batch) -> None:
         self._collect()
-        # Always a full batch: kernels depend on its size, and so would a film's last digits on the films beside it.
-        images = np.zeros((size, *batch[0][1].array.shape), dtype=np.float32)
-        for place, (_, prepared) in enumerate(batch):
-            images[place] = prepared.array
+        images = np.stack([prepared.array for _, prepared in batch]).astype(np.float32, copy=False)
         self.pending = beside.submit(lambda: scorer.score(torch.from_numpy(images)).numpy()), batch
 
     def _collect(self) -> None:
         if self.pending is None:
             return
         (future, batch), self.pending = self.pending, None
-        findings = zip(batch, future.result(), strict=False)  # the rest of a batch is padding
+        findings = zip(batch, future.result(), strict=True)
         self._write([_scored(file, prepared, probabilities) for (file, prepared), probabilities in findings])
 
     def _write(self, rows: list[Row]) -> None:
@@ -192,7 +190,7 @@ class _Run:
 
 def _refused(file: Listed, refusal: Refusal) -> Row:
     state = state_of(os.fsdecode(file.name), refusal.reason)
-    sentence = shown(refusal.sentence.encode("utf-8", "backslashreplace"))  # it names the file, which need not be text
+    sentence = printable(refusal.sentence)  # it names the file, which need not be text
     return Row(file.name, file.stamp, state, refusal.reason, sentence)
 
 

@@ -71,8 +71,7 @@ class Scorer:
             Float32 ``(B, K)`` on the CPU.
         """
         with torch.inference_mode():
-            logits = self.task(torch.as_tensor(images).to(self.device))
-            return self.task.probabilities(logits).float().cpu()
+            return self.task.answer(torch.as_tensor(images).to(self.device)).float().cpu()
 
     def score_film(self, film: Film | Volume) -> Tensor:
         """Calibrated probabilities ``(K,)`` of one film or volume."""

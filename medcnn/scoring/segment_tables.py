@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from medcnn.scoring.findings import replace_whole, shown, write_csv, write_summary
+from medcnn.files import write_atomic
+from medcnn.printable import printable
+from medcnn.scoring.findings import write_csv, write_summary
 from medcnn.scoring.ledger import Ledger, Row
 from medcnn.scoring.tally import Tally
 
@@ -55,9 +57,9 @@ def write_volumes(ledger: Ledger, product: "Product", tally: Tally) -> None:
     missed = [row for row in ledger.rows() if row.state != "scored"]
     classes = tuple(product.classes)[1:]
     lines = (line for row in done for line in _lines(row, classes))
-    replace_whole(ledger.out / "volumes.csv", lambda path: write_csv(path, COLUMNS, lines))
-    told = ([shown(row.name), row.state, row.reason, row.sentence] for row in missed)
-    replace_whole(
+    write_atomic(ledger.out / "volumes.csv", lambda path: write_csv(path, COLUMNS, lines))
+    told = ([printable(row.name), row.state, row.reason, row.sentence] for row in missed)
+    write_atomic(
         ledger.out / "skipped.csv", lambda path: write_csv(path, ["path", "state", "reason", "sentence"], told)
     )
     summary = tally.summary(product, "")
@@ -67,6 +69,6 @@ def write_volumes(ledger: Ledger, product: "Product", tally: Tally) -> None:
 
 def _lines(row: Row, classes: Sequence[str]) -> Iterator[list[object]]:
     figures, flags = Figures.of(row.probabilities), ";".join(row.flags)
-    case = shown(os.fsencode(case_of(row.name, bool(row.series))))
+    case = printable(os.fsencode(case_of(row.name, bool(row.series))))
     for name, voxels in zip(classes, figures.voxels, strict=True):
         yield [case, name, voxels, round(voxels * figures.voxel_mm3, 3), flags, round(figures.seconds, 2)]

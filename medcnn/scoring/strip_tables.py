@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterator
 
 import medcnn
-from medcnn.scoring.findings import replace_whole, shown, write_csv, write_summary
+from medcnn.files import write_atomic
+from medcnn.printable import printable
+from medcnn.scoring.findings import write_csv, write_summary
 from medcnn.scoring.ledger import Ledger, Row
 from medcnn.scoring.segment_tables import case_of
 from medcnn.scoring.tally import Tally
@@ -19,9 +21,9 @@ def write_strips(ledger: Ledger, tally: Tally, method: str) -> None:
     """Write ``quality.csv``, ``skipped.csv`` and ``summary.json`` anew; a reader sees the old or the new."""
     rows = list(ledger.rows())
     measured = [row for row in rows if row.probabilities]
-    told = ([shown(row.name), row.state, row.reason, row.sentence] for row in rows if row.state != "scored")
-    replace_whole(ledger.out / "quality.csv", lambda path: write_csv(path, COLUMNS, _lines(measured)))
-    replace_whole(
+    told = ([printable(row.name), row.state, row.reason, row.sentence] for row in rows if row.state != "scored")
+    write_atomic(ledger.out / "quality.csv", lambda path: write_csv(path, COLUMNS, _lines(measured)))
+    write_atomic(
         ledger.out / "skipped.csv", lambda path: write_csv(path, ["path", "state", "reason", "sentence"], told)
     )
     summary = {
@@ -36,6 +38,6 @@ def write_strips(ledger: Ledger, tally: Tally, method: str) -> None:
 
 def _lines(rows: list[Row]) -> Iterator[list[object]]:
     for row in rows:
-        case = shown(os.fsencode(case_of(row.name, bool(row.series))))
+        case = printable(os.fsencode(case_of(row.name, bool(row.series))))
         numbers = ["" if number == UNMEASURED else round(number, 4) for number in row.probabilities]
         yield [case, "yes" if row.state == "scored" else "no", *numbers, ";".join(row.flags)]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medcnn.errors import MedcnnError
-from medcnn.scoring.findings import shown
+from medcnn.printable import printable
 from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Reader, Refusal
 from medcnn.scoring.reasons import state_of
@@ -147,7 +147,7 @@ def seg_flags(write: Callable[[], Sequence[str]]) -> tuple[str, ...]:
 def refused(one: Listed, refusal: Refusal, state: str = "") -> Row:
     """The row of a volume without a mask."""
     state = state or state_of(os.fsdecode(one.name), refusal.reason)
-    sentence = shown(refusal.sentence.encode("utf-8", "backslashreplace"))  # it names the file, which need not be text
+    sentence = printable(refusal.sentence)  # it names the file, which need not be text
     return Row(one.name, one.stamp, state, refusal.reason, sentence)
 
 

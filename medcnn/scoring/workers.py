@@ -5,7 +5,6 @@ Nothing heavy is imported here, so that :func:`warm_up` can be the first thing a
 
 import contextlib
 import multiprocessing as mp
-import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from medcnn.errors import MedcnnError
+from medcnn.library_output import quiet_worker
 
 if TYPE_CHECKING:
     from medcnn.scoring.preparation import Prepared, Reader, Refusal
@@ -193,10 +193,7 @@ def _work(pipe: Connection, setup: Setup) -> None:
 def _settle() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    # Codecs and pydicom's warnings write header values; nothing of a patient may reach a terminal or a log.
-    null = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(null, stream)
+    quiet_worker()
     with contextlib.suppress(OSError):
         # If memory runs out, a worker is to go before the parent, which holds the run together.
         Path("/proc/self/oom_score_adj").write_text("500")

@@ -14,6 +14,10 @@ from medcnn.tasks.decision import Decision, calibrated, choose_decision
 from medcnn.tasks.fit_of_parts import check_batch, explained
 from medcnn.tasks.optimization import LRSchedulerCallable, OptimizerCallable
 
+#: Images in every pass of ``answer``. A processor is as fast with one, and needs no padding.
+IMAGES_PER_PASS = {"cpu": 1}
+IMAGES_PER_PASS_ON_DEVICE = 16
+
 
 class ClassificationTask(CaseTask):
     """Classes that exclude each other, or findings that may stand together; unknown labels take no part.
@@ -66,14 +70,17 @@ class ClassificationTask(CaseTask):
         return calibrated(logits, self.decision.temperature if self.decision else 1.0, self.multilabel)
 
     def answer(self, images: Tensor) -> Tensor:
-        """Calibrated probabilities ``(B, K)`` of prepared images ``(B, C, *spatial)``."""
-        return self.probabilities(self(images))
+        """Compute calibrated probabilities ``(B, K)`` of prepared images ``(B, C, *spatial)``.
+
+        The net takes a fixed number of images per pass, so that an image has one probability whatever it is given
+        with: kernels, and with them the last digits, depend on the number.
+        """
+        return self.probabilities(_logits(self.net, images))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Case numbers and calibrated probabilities ``(B, K)``."""
         with torch.autocast(self.device.type, enabled=False):
-            logits = explained(self.net, batch["image"])
-        return {"case": batch["case"], "probabilities": self.probabilities(logits)}
+            return {"case": batch["case"], "probabilities": self.answer(batch["image"])}
 
     def columns(self, predicted: Mapping[str, Tensor]) -> dict[str, Any]:
         """A probability for each class, and the call."""
@@ -121,3 +128,13 @@ class ClassificationTask(CaseTask):
         if not bool(known.any()):
             return torch.tensor(float("nan"), device=self.device)
         return self.loss(logits.to(self.device), labels.to(self.device))
+
+
+def _logits(net: nn.Module, images: Tensor) -> Tensor:
+    """Logits of images in passes of one fixed size; the last pass is padded with zeros."""
+    size = IMAGES_PER_PASS.get(images.device.type, IMAGES_PER_PASS_ON_DEVICE)
+    passes = []
+    for part in images.split(size):
+        padding = part.new_zeros((size - len(part), *part.shape[1:]))
+        passes.append(explained(net, torch.cat([part, padding]) if len(padding) else part)[: len(part)])
+    return torch.cat(passes) if passes else explained(net, images)

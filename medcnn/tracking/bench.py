@@ -81,7 +81,7 @@ class Bench:
         was_training = self.task.training
         self.task.eval()
         with torch.no_grad(), torch.autocast(self.task.device.type, enabled=False):
-            shares = self.task.probabilities(self.task(images.to(self.task.device).float())).float()
+            shares = self.task.answer(images.to(self.task.device).float()).float()
         self.task.train(was_training)
         return shares
 

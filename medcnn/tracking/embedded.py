@@ -11,6 +11,7 @@ from torch import Tensor
 from medcnn.explain.embedding import nearest, project, remoteness
 from medcnn.report.figures.examination import embedding_figure
 from medcnn.report.outcome import UNKNOWN
+from medcnn.spreadsheet import write_frame
 from medcnn.tracking.bench import Bench, Told
 from medcnn.tracking.casework import case_names, case_table, groups_of
 from medcnn.tracking.embedding_page import write_embedding_page
@@ -39,7 +40,7 @@ def write_embedding(bench: Bench) -> Told:
     places = _places(np.concatenate(parts))
     groups = [name for name in table if str(name).startswith("group/")]
     table = table.drop(columns=groups).join(places).join(table[groups])
-    table.to_csv(bench.folder / "embedding.csv", index=False)
+    write_frame(bench.folder / "embedding.csv", table)
     embedding_figure(table).savefig(bench.folder / "embedding.png")
     write_embedding_page(bench.folder / "embedding.html", table, "Cases as the layer before the last sees them")
     return Told({}, f"written: {bench.share(len(rows))} of the test and {len(training):,} of training on one map")
@@ -62,7 +63,7 @@ def write_neighbors(bench: Bench) -> Told:
         "neighbor_label": of_training["label"].to_numpy()[indices],
         "farther_than": far.farther_than[repeated].round(4),
     })  # fmt: skip
-    table.to_csv(bench.folder / "neighbors.csv", index=False)
+    write_frame(bench.folder / "neighbors.csv", table)
     known_pairs = (table["label"] != UNKNOWN) & (table["neighbor_label"] != UNKNOWN)
     alike = (table["label"] == table["neighbor_label"])[known_pairs]
     share = float(alike.mean()) if len(alike) else float("nan")

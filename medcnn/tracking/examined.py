@@ -14,6 +14,7 @@ import torch
 from medcnn.explain.randomization import randomized_similarity, steps_table, verdict
 from medcnn.report.figures.examination import randomization_figure
 from medcnn.report.outcome import Outcome
+from medcnn.spreadsheet import write_frame
 from medcnn.tracking.bench import Bench, Told
 from medcnn.tracking.embedded import write_embedding, write_neighbors
 from medcnn.tracking.looks import shown_classes
@@ -102,7 +103,7 @@ def write_randomization(bench: Bench) -> Told:
     index = torch.as_tensor(shown_classes(bench.task, batch["label"]), device=batch["image"].device)
     steps = randomized_similarity(bench.task.net, batch["image"], index, draws=DRAWS)
     table, said = steps_table(steps), verdict(steps)
-    table.to_csv(bench.folder / "randomization.csv", index=False)
+    write_frame(bench.folder / "randomization.csv", table)
     randomization_figure(table).savefig(bench.folder / "randomization.png")
     pd.Series({"sentence": said.sentence, "falls": said.falls, "monotone": said.monotone}).to_json(
         bench.folder / "randomization.json"

@@ -45,7 +45,7 @@ def cam_figure(
     was_training = task.training
     task.eval()
     with torch.no_grad():
-        shares = task.probabilities(task(image)).float().cpu().numpy()
+        shares = task.answer(image).float().cpu().numpy()
     task.train(was_training)
     names = case_names(trainer, batch["case"])
     captions = [

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from medcnn.report.figures.evaluation import confusion_figure, precision_recall_figure, reliability_figure, roc_figure
 from medcnn.report.outcome import Curve, Outcome, most_confident, precision_recall_of, reliability_of, roc_of
+from medcnn.spreadsheet import write_frame
 from medcnn.tracking.casework import case_names, groups_of, patients_of
 from medcnn.tracking.looks import cam_figure
 
@@ -62,7 +63,7 @@ def write_results(folder: Path, trainer: pl.Trainer, task: Any, outcome: Outcome
         **_telling_cases(trainer, task, outcome, stage, cases),
     }
     for name, table in tables.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
+        write_frame(folder / f"{name}.csv", table)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png")
 

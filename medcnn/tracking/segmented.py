@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from medcnn.report.figures.segmentation import dice_figure, overlay_figure
 from medcnn.report.segmentation import CaseScores, Shown
+from medcnn.spreadsheet import write_frame
 from medcnn.tracking.casework import case_names, groups_of, patients_of
 from medcnn.tracking.looks import pixels_of
 from medcnn.tracking.scrub import scrub
@@ -53,7 +54,7 @@ def scores_of(trainer: pl.Trainer, task: Any, stage: str) -> CaseScores | None:
 def write_scores(folder: Path, trainer: pl.Trainer, task: Any, scores: CaseScores, stage: str, cases: int) -> None:
     """Write the table (CSV), the summary with its intervals (JSON) and the figures (PNG) of one evaluation."""
     of = SPLITS.get(stage, stage)
-    case_rows(trainer, task, scores, stage).to_csv(folder / "cases.csv", index=False)
+    write_frame(folder / "cases.csv", case_rows(trainer, task, scores, stage))
     summary = getattr(task, "summaries", {}).get(stage)
     if summary is not None:
         text = json.dumps(scrub(_plain(vars(summary))), indent=2)

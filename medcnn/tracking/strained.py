@@ -18,6 +18,7 @@ from medcnn.explain.shortcuts import find_shortcuts
 from medcnn.report.figures.examination import robustness_figure
 from medcnn.report.intervals import Estimate, mean_auroc
 from medcnn.report.outcome import Finding, Outcome
+from medcnn.spreadsheet import write_frame
 from medcnn.tracking.bench import BATCH, LONG, SECONDS, Bench, Told
 from medcnn.tracking.casework import patients_of
 from medcnn.tracking.segmented import cases_of
@@ -72,7 +73,7 @@ def write_robustness_of_masks(bench: Bench) -> Told:
 
 def _kept(bench: Bench, rows: Sequence[Row], cases: int) -> Told:
     table = pd.DataFrame([asdict(row) for row in rows])
-    table.to_csv(bench.folder / "robustness.csv", index=False)
+    write_frame(bench.folder / "robustness.csv", table)
     robustness_figure(table).savefig(bench.folder / "robustness.png")
     drop = float(table["value"].iloc[0] - table["value"].iloc[1:].min())
     return Told({"robustness_worst_drop": drop}, f"{worst_in_short(rows)} ({bench.share(cases)})")
@@ -87,7 +88,7 @@ def write_shortcuts(bench: Bench) -> Told:
     features = np.concatenate([embed(bench.task.net, part).cpu().double().numpy() for part in images.split(BATCH)])
     parts = [_looks(bench, outcome, finding, images, features) for finding in outcome.findings()[:FINDINGS]]
     looks = [look for part in parts for look in part]
-    pd.DataFrame([asdict(look) for look in looks]).to_csv(bench.folder / "shortcuts.csv", index=False)
+    write_frame(bench.folder / "shortcuts.csv", pd.DataFrame([asdict(look) for look in looks]))
     flagged = float(sum(look.flagged for look in looks)) if looks else float("nan")
     return Told({"shortcuts_flagged": flagged}, f"{in_short(looks)} ({bench.share(len(rows))})")
 

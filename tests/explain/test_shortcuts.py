@@ -1,5 +1,7 @@
 """Shortcuts that were planted are named, what was not planted is not, and errors are those of a simulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -219,8 +221,20 @@ def test_a_sentence_names_the_margin_its_p_is_about() -> None:
     assert "beyond the margin of 0.4 standard deviations by more than chance" in found[1].sentence
     assert "not by more than chance" in found[2].sentence
     assert [one.of_margin for one in found] == pytest.approx([0.37, 2.125, 1.25])
-    assert in_short(found) == "1 of 3 looks flagged: b"
-    assert in_short(found[:1]) == "none flagged of 1 looks; most: a, at 37% of its margin"
+    assert in_short(found) == "1 of 3 checks flagged: b"
+    assert in_short(found[:1]) == "none of 1 checks flagged; largest effect: a, 37% of its margin"
+
+
+def test_an_effect_beyond_its_margin_says_why_it_is_not_flagged() -> None:
+    of, scale = owners(None, 100), Scale("shift", 0.4, "0.4 standard deviations")
+    (unsure,) = judged([look("age_group", mean_of(np.tile([-4.0, 5.0], 50)), scale, of, "")])
+    assert in_short([unsure]) == (
+        "none of 1 checks flagged; largest effect: age_group, 1.2 times its margin, but not by more than chance "
+        f"(adjusted p = {unsure.p_adjusted:.2g})"
+    )
+    untested = replace(unsure, p=np.nan, p_adjusted=np.nan)
+    assert in_short([untested]).endswith("1.2 times its margin, but too few patients to test it")
+    assert in_short([replace(untested, of_margin=np.nan)]) == "none of 1 checks could be made"
 
 
 def test_the_interval_of_a_share_of_pairs_stays_within_0_and_1() -> None:

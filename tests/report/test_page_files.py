@@ -42,7 +42,7 @@ def test_text_that_a_spreadsheet_would_run_is_made_harmless_as_cell_and_as_name(
     head, row = rows(pd.DataFrame({text: [text]}))
     assert head[0].startswith("'")
     assert row[0].startswith("'")
-    assert row[0][1:] == text.replace("\r", "\n")
+    assert row[0][1:] == text.replace("\r", r"\r").replace("\t", r"\t")
 
 
 @pytest.mark.parametrize("text", ["-0.5", "+3", "-inf", "1-2", "a=b", "", "c012"])

@@ -220,7 +220,7 @@ def test_strange_files_are_all_accounted_for(product: Product, cohort: Path, tmp
     }  # fmt: skip
     assert tally.states == {"scored": 14, "skipped": 1, "failed": 7}
     table = findings(out)
-    assert r"J\xfcrgen\x0aline,=1.dcm" in table.index
+    assert r"J\xfcrgen\nline,=1.dcm" in table.index
     assert "'=cmd|'calc'!A0.dcm" in table.index
     assert score_folder(product, cohort, out, FEW).done_now == 0, "its own output must not be scanned"
 
@@ -267,12 +267,38 @@ def test_a_preprocessing_outside_the_allow_list_is_refused(cohort: Path, tmp_pat
         score_folder(hostile, cohort, tmp_path / "out", FEW)
 
 
+def test_what_is_written_is_for_its_owner_alone(product: Product, cohort: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    mask = os.umask(0)
+    try:
+        score_folder(product, cohort, out, FEW)
+    finally:
+        os.umask(mask)
+    assert out.stat().st_mode & 0o777 == 0o700
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in out.iterdir()} == dict.fromkeys(
+        ("findings.csv", "findings.parquet", "skipped.csv", "summary.json", "ledger.lock", "ledger.sqlite"), "0o600"
+    )
+
+
+def test_a_link_that_waits_in_out_is_not_followed(product: Product, cohort: Path, tmp_path: Path) -> None:
+    out, bait = tmp_path / "out", tmp_path / "bait"
+    out.mkdir()
+    for name in ("findings.csv", ".findings.csv.partial", "ledger.sqlite"):
+        (out / name).symlink_to(bait)
+    with pytest.raises(MedcnnError, match="OUT cannot be written"):
+        score_folder(product, cohort, out, FEW)
+    (out / "ledger.sqlite").unlink()
+    score_folder(product, cohort, out, FEW)
+    assert not bait.exists()
+    assert not (out / "findings.csv").is_symlink()
+
+
 def test_a_scorer_scores_one_film_as_a_folder_does(product: Product, cohort: Path, tmp_path: Path) -> None:
     score_folder(product, cohort, tmp_path / "out", FEW)
     scorer = Scorer.from_product(product)
     alone = scorer.score_film(read_film(cohort / "patient 0" / "film0.dcm"))
-    row = findings(tmp_path / "out").loc["patient 0/film0.dcm"]
-    assert alone[1].item() == pytest.approx(row["probability/effusion"], abs=1e-6)
+    row = pd.read_parquet(tmp_path / "out" / "findings.parquet").set_index("path").loc["patient 0/film0.dcm"]
+    assert alone[1].item() == row["probability/effusion"]
     assert scorer.digest == row["model"]
 
 

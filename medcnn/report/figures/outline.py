@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
+from medcnn.files import write_atomic
 from medcnn.report.figures.evaluation import INK, SMALL
 from medcnn.report.figures.segmentation import CLASS_COLORS
 from medcnn.report.segmentation import Plane, Shown, planes_of
@@ -55,9 +56,7 @@ def outline_figure(
 
 def save_outline(path: Path, figure: Figure) -> None:
     """Write a figure as PNG so that it appears whole."""
-    draft = path.with_name(f".{path.name}.partial")
-    figure.savefig(draft, format="png")
-    draft.replace(path)
+    write_atomic(path, lambda draft: figure.savefig(draft, format="png"))
 
 
 def _draw(axes: Axes, plane: Plane) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medcnn.files import write_atomic
+
 #: Name of a map, to its columns in two and in three dimensions.
 MAPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "t-SNE": (("x", "y"), ("tsne3d1", "tsne3d2", "tsne3d3")),
@@ -131,10 +133,10 @@ def write_embedding_page(table: pd.DataFrame, path: Path, title: str = "Map of c
         ValueError: As ``embedding_html``.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.part")
-    draft.write_text(embedding_html(table, title, note), "utf-8")
-    return draft.replace(path)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    page = embedding_html(table, title, note)
+    write_atomic(path, lambda draft: draft.write_text(page, "utf-8"))
+    return path
 
 
 def _maps(table: pd.DataFrame) -> dict[str, dict[str, list[list[float | None]]]]:

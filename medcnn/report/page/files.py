@@ -2,7 +2,6 @@
 
 import io
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -11,17 +10,17 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from medcnn.files import create_draft
 from medcnn.metrics.estimate import Estimate
 from medcnn.report.page.blocks import Checklist, Page, Picture, Table
 from medcnn.report.page.wording import NOT_PROVIDED
+from medcnn.spreadsheet import safe_cell
 
 SHARPNESS = 1.6  # pixels of a saved picture to one of the figure: its letters stay sharp on a dense screen
 _FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,99}")
 _ANCHOR = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _PAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.html")
 _PNG = b"\x89PNG\r\n\x1a\n"
-# What a spreadsheet takes for a formula; the last four are the same signs in full width.
-_FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20"
 
 
 def check_names(page: Page) -> None:
@@ -78,7 +77,7 @@ def csv_of(frame: pd.DataFrame) -> str:
     spread = with_index(frame)
     for place, name in enumerate(spread.columns):
         values = spread.iloc[:, place]
-        columns += _columns(str(_guarded(str(name))), values)
+        columns += _columns(str(safe_cell(str(name))), values)
     table = pd.concat(columns, axis=1) if columns else pd.DataFrame(index=spread.index)
     return table.to_csv(index=False, lineterminator="\n")
 
@@ -88,15 +87,19 @@ def put(texts: Mapping[str, str | bytes], folder: Path) -> None:
 
     All of them are on the disk before the first takes its place: what fails midway leaves the folder as it was.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".medcnn_draft") as draft:
-        for number, content in enumerate(texts.values()):
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    drafts: dict[str, Path] = {}
+    try:
+        for name, content in texts.items():
+            drafts[name] = create_draft(folder / Path(name).name)
             whole = content if isinstance(content, bytes) else content.encode("utf-8", errors="replace")
-            (Path(draft) / str(number)).write_bytes(whole)
-        for number, name in enumerate(texts):
-            place = folder / name
-            place.parent.mkdir(exist_ok=True)
-            (Path(draft) / str(number)).replace(place)
+            drafts[name].write_bytes(whole)
+        for name, draft in drafts.items():
+            (folder / name).parent.mkdir(exist_ok=True, mode=0o700)
+            draft.replace(folder / name)
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
 
 
 _ITEM = ("number", "topic", "asks", "answer")
@@ -124,28 +127,14 @@ def _columns(name: str, values: pd.Series) -> list[pd.Series]:
         return [values.rename(name)]
     cells = values.tolist()
     if not any(isinstance(cell, Estimate) for cell in cells):
-        return [pd.Series([_guarded(cell) for cell in cells], index=values.index, name=name, dtype=object)]
+        return [pd.Series([safe_cell(cell) for cell in cells], index=values.index, name=name, dtype=object)]
     known = [cell if isinstance(cell, Estimate) else Estimate(float("nan"), reason=_told(cell)) for cell in cells]
     parts = {"": "value", " low": "low", " high": "high", " n": "n", " reason": "reason"}
     return [
-        pd.Series([_guarded(getattr(cell, part)) for cell in known], index=values.index, name=name + end)
+        pd.Series([safe_cell(getattr(cell, part)) for cell in known], index=values.index, name=name + end)
         for end, part in parts.items()
     ]
 
 
 def _told(cell: object) -> str:
     return cell if isinstance(cell, str) else ""
-
-
-def _guarded(cell: object) -> object:
-    """Text with an apostrophe before it where a spreadsheet would take it for a formula; numbers as text stay."""
-    if not isinstance(cell, str) or not cell:
-        return cell
-    cell = cell.replace("\r\n", "\n").replace("\r", "\n")  # a bare one would end the row
-    if cell[0] not in "\t\n" and cell.lstrip()[:1] not in tuple(_FORMULA):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return "'" + cell
-    return cell

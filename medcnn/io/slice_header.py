@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from math import isfinite
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from medcnn.errors import ReadError
+from medcnn.io.decimals import parse_decimals
 from medcnn.io.dicom import refuse_no_image
 from medcnn.io.header import open_header, text, whole_number
 from medcnn.io.multiframe import frames_of
@@ -113,9 +113,12 @@ def _plain(header: Dataset, keyword: str) -> str:
 
 
 def _decimals(header: Dataset, keyword: str) -> list[float]:
-    """The finite numbers of an element that is text, empty where it holds anything else."""
+    """The numbers of an element that is text, empty where it is missing or empty.
+
+    Raises:
+        ReadError: ``bad_header`` if it holds anything else: to take it for missing would shift values or places.
+    """
     try:
-        values = [float(one) for one in _plain(header, keyword).split("\\")]
+        return parse_decimals(_plain(header, keyword))
     except ValueError:
-        return []
-    return values if all(map(isfinite, values)) else []
+        raise ReadError("bad_header", f"{keyword} is not a finite number; correct the header") from None

@@ -82,16 +82,16 @@ def _decoded(image: ImageFile.ImageFile, path: Path) -> tuple[np.ndarray, tuple[
         pixels, flags = _deep_color_png(path)
         return _upright(pixels, image), flags
     if not isinstance(image, TiffImageFile):
-        image.load()
-        return _gray(ImageOps.exif_transpose(image), white_is_zero=False)
+        ImageOps.exif_transpose(image, in_place=True)
+        return _gray(image, white_is_zero=False)
     _check_tiles(image)
     if len(image.getbands()) > 1 and _depth(image) > 8:
         pixels, flags = _by_tifffile(path)
         return _upright(pixels, image), flags
     white_is_zero = image.tag_v2.get(_TIFF_PHOTOMETRIC) == 0
     depth, signed = _depth(image), _SIGNED in image.tag_v2.get(_TIFF_SAMPLE_FORMAT, ())
-    image.load()  # turns a TIFF upright; before that, exif_transpose would turn it twice
-    pixels, flags = _gray(ImageOps.exif_transpose(image), white_is_zero)
+    image.load()  # turns a TIFF upright
+    pixels, flags = _gray(image, white_is_zero)
     return _with_sign(pixels, depth, signed), flags
 
 

@@ -13,7 +13,11 @@ from medcnn.io.limits import MAX_BLOCKS
 _JPEG_FRAMES = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}  # the SOF markers; tables and DAC are not
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD9)))
 _SCAN, _END, _ADOBE, _JFIF, _LS_PRESET = 0xDA, 0xD9, 0xEE, 0xE0, 0xF8
-_SIZ, _COD, _COC, _TILE = 0xFF51, 0xFF52, 0xFF53, 0xFF90
+_COD, _COC, _TILE_PART, _TILE_DATA, _CODE_STREAM_END = 0xFF52, 0xFF53, 0xFF90, 0xFF93, 0xFFD9
+# PRF, CAP, SIZ to CPF, QCD to PPT, CRG, COM, MCT to MCO, CBD; behind any other, a decoder searches for one of these.
+_KNOWN = frozenset(
+    (0xFF50, *range(0xFF51, 0xFF5A), *range(0xFF5C, 0xFF62), 0xFF63, 0xFF64, *range(0xFF74, 0xFF79), _TILE_PART)
+)
 
 
 class CodeStream(NamedTuple):
@@ -52,7 +56,7 @@ def describe(data: bytes) -> CodeStream | None:
             return _jpeg(data)
         start = _jpeg_2000_start(data)
         return None if start is None else _jpeg_2000(data, start)
-    except struct.error:
+    except (struct.error, IndexError):
         return None
 
 
@@ -134,32 +138,48 @@ def _jpeg_2000(data: bytes, start: int) -> CodeStream | None:
     components = [struct.unpack_from(">BBB", data, start + 42 + 3 * number) for number in range(min(samples, 4))]
     if any((x, y) != (1, 1) or bits != depth for bits, x, y in components):
         return None  # subsampled, or of several depths
-    transformed, scan = False, start + 2
+    transforms, scan = set(), start + 2
     for marker, at in _jpeg_2000_markers(data, start + 2):
         scan = at
         if marker == _COD:
-            transformed = data[at + 6] == 1
+            transforms.add(data[at + 6] == 1)
             _check_blocks(data, at + 7, bool(data[at + 2] & 1), columns, rows, min(samples, 4))
         elif marker == _COC:
             wide = 2 if samples > 256 else 1
             _check_blocks(data, at + 3 + wide, bool(data[at + 2 + wide] & 1), columns, rows, 1)
+        elif marker not in _KNOWN:
+            return None
+    if len(transforms) != 1:
+        return None  # none, or tiles of different color spaces
     tiles = -(-(right - tile_left) // tile_x) * -(-(bottom - tile_top) // tile_y)
     if tiles > MAX_BLOCKS >> 6:
         raise ReadError("bomb", f"a JPEG 2000 image of {rows} x {columns} pixels in {tiles:,} tiles")
     end = data.rfind(b"\xff\xd9", scan) + 2
-    color = "YBR" if transformed else "RGB"
+    color = "YBR" if True in transforms else "RGB"
     return CodeStream(
         rows, columns, samples, (depth & 0x7F) + 1, bool(depth & 0x80), True, color, start, end if end > 1 else 0
     )
 
 
 def _jpeg_2000_markers(data: bytes, at: int) -> Iterator[tuple[int, int]]:
-    """Each marker of the main header and the offset behind it."""
-    while True:
+    """Each marker of the main header and of the headers of all tile parts, which may replace it, and the offset behind.
+
+    A stream that is cut short ends them; what ``at`` leads to in the middle of a header need not be a known marker.
+    """
+    next_part = len(data)
+    while at + 4 <= len(data):
         marker, size = struct.unpack_from(">HH", data, at)
-        yield marker, at + 2
-        if marker == _TILE or marker >> 8 != 0xFF:
+        if marker == _TILE_DATA:
+            if next_part <= at or data[next_part : next_part + 2] != b"\xff\x90":
+                return
+            at = next_part
+            continue
+        if marker == _CODE_STREAM_END:
             return
+        yield marker, at + 2
+        if marker == _TILE_PART:
+            length = struct.unpack_from(">I", data, at + 6)[0]
+            next_part = at + max(length, 12) if length else len(data)
         at += 2 + max(2, size)
 
 

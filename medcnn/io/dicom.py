@@ -8,7 +8,6 @@ from typing import BinaryIO
 import numpy as np
 from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
-from pydicom.pixels import apply_color_lut
 from pydicom.tag import Tag
 from pydicom.uid import UID
 
@@ -19,7 +18,8 @@ from medcnn.io.display import shown
 from medcnn.io.film import Film
 from medcnn.io.functional_groups import with_frame_attributes
 from medcnn.io.header import Opened, is_cut_short, numbers, open_header, text, whole_number
-from medcnn.io.limits import MAX_PIXELS
+from medcnn.io.limits import check_decoded_bytes, check_pixels
+from medcnn.io.palette import palette_luminance
 from medcnn.io.square_pixels import with_square_pixels
 from medcnn.io.stored import Stored, stored_values
 
@@ -160,8 +160,8 @@ def _padding(header: Dataset) -> tuple[int, int] | None:
 def _check_layout(layout: Layout) -> None:
     if layout.rows < 1 or layout.columns < 1:
         raise ReadError("bad_header", f"the header says {layout.rows} rows and {layout.columns} columns")
-    if layout.rows * layout.columns > MAX_PIXELS:
-        raise ReadError("too_large", f"{layout.rows} x {layout.columns} pixels; at most {MAX_PIXELS} are read")
+    check_pixels(layout.rows, layout.columns)
+    check_decoded_bytes(layout.rows * layout.columns * layout.samples * layout.bits_allocated // 8)
     if layout.bits_allocated not in (1, 8, 16, 32) or not 1 <= layout.bits_stored <= layout.bits_allocated:
         raise ReadError("bad_header", f"{layout.bits_stored} of {layout.bits_allocated} bits stored; expected 1 to 32")
     if not layout.bits_stored - 1 <= layout.high_bit < layout.bits_allocated:
@@ -178,8 +178,7 @@ def _pixels(stored: Stored, opened: Opened, layout: Layout) -> tuple[np.ndarray,
     if layout.samples == 3:
         return (stored.values[..., 0].copy() if stored.luma_first else luminance(stored.values)), ("color",)
     if layout.photometric == "PALETTE COLOR":
-        table = luminance(apply_color_lut(np.arange(1 << min(layout.bits_stored, 16)), opened.header))
-        return table[stored.values], ("color",)
+        return palette_luminance(stored.values, opened.header, layout.signed), ("color",)
     return shown(stored.values, opened.header, layout.bits_stored, layout.signed, stored.padding)
 
 

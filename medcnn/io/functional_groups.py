@@ -5,9 +5,10 @@ from pydicom.dataset import Dataset
 
 #: Functional group -> the elements in it that a header without groups has at its root.
 GROUPS: dict[str, tuple[str, ...]] = {
-    "FrameVOILUTSequence": ("WindowCenter", "WindowWidth", "VOILUTFunction"),
+    "FrameVOILUTSequence": ("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
     "PixelMeasuresSequence": ("PixelSpacing",),
+    "FramePixelDataPropertiesSequence": ("ImagerPixelSpacing",),
 }
 
 

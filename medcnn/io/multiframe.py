@@ -57,7 +57,7 @@ def frames_of(base: Slice, header: Dataset) -> list[Slice]:
     if count != len(own):
         raise ReadError("bad_header", f"the header says {count} frames and describes {len(own)}")
     shared = (header.get("SharedFunctionalGroupsSequence") or [_NOTHING])[0]
-    base = replace(base, frames=count)
+    base = replace(base, frames=count, rescale=_rescale(header))
     return [_frame(replace(base, frame=number), _Groups(one, shared)) for number, one in enumerate(own)]
 
 
@@ -75,12 +75,16 @@ def _frame(base: Slice, groups: _Groups) -> Slice:
         spacing_unit=finest(_units(measures, "PixelSpacing")),
         thickness=positive(numbers(measures, "SliceThickness")),
         between=positive(numbers(measures, "SpacingBetweenSlices")),
-        rescale=rescale_of(numbers(values, "RescaleSlope"), numbers(values, "RescaleIntercept")),
+        rescale=_rescale(values) if len(values) else base.rescale,
         echo=("", text(groups["MREchoSequence"], "EffectiveEchoTime")),
         kind=kind,
         image_type=types,
         marks=tuple(_mark(groups, keyword, "\\".join(types)) for keyword in MARKS),
     )
+
+
+def _rescale(values: Dataset) -> tuple[float, float]:
+    return rescale_of(numbers(values, "RescaleSlope"), numbers(values, "RescaleIntercept"))
 
 
 def _units(item: Dataset, keyword: str) -> tuple[float, ...]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from medcnn.errors import ReadError
-from medcnn.io.limits import MAX_PIXELS
+from medcnn.io.limits import check_pixels
 
 #: Ratios closer to 1 are rounding of a header.
 _TOLERANCE = 0.01
@@ -33,8 +33,7 @@ def with_square_pixels(
         raise ReadError("bad_header", f"pixels {ratio:.3g} times as high as wide; correct the spacing in the header")
     axis = 0 if ratio > 1 else 1
     size = round(pixels.shape[axis] * max(ratio, 1 / ratio))
-    if size * pixels.shape[1 - axis] > MAX_PIXELS:
-        raise ReadError("too_large", f"more than {MAX_PIXELS} pixels after resampling to square ones")
+    check_pixels(size, pixels.shape[1 - axis])
     square = _resampled(pixels, axis, size)
     if spacing_mm is None:
         return square, None, ("non_square_pixels",)

@@ -155,3 +155,34 @@ def test_damaged_rle_is_an_error_and_never_a_crash(seed: int) -> None:
     except ReadError as error:
         codes.add(error.code)
     assert codes <= {"decode_failed"}
+
+
+def in_tile_header(data: bytes, segment: bytes) -> bytes:
+    """Put a marker segment into the header of the first tile part."""
+    at = data.index(b"\xff\x90")
+    length = struct.unpack_from(">I", data, at + 6)[0]
+    header = data[at : at + 6] + struct.pack(">I", length + len(segment)) + data[at + 10 : at + 12]
+    return data[:at] + header + segment + data[at + 12 :]
+
+
+def test_the_header_of_a_tile_hides_no_millions_of_parts() -> None:
+    # A tile may replace the coding style of the image: precincts of 2 x 2 took 9 GB for 64 million pixels.
+    data = bytearray(encoded("j2k"))
+    struct.pack_into(">8I", data, 8, 8000, 8000, 0, 0, 8000, 8000, 0, 0)
+    at = data.index(b"\xff\x52")
+    style = bytes(data[at : at + 2 + struct.unpack_from(">H", data, at + 2)[0]])
+    levels = style[9]
+    tiny = b"\xff\x52" + struct.pack(">H", 12 + levels + 1) + b"\1" + style[5:10] + b"\0\0" + style[12:14]
+    with pytest.raises(ReadError, match="millions of parts"):
+        describe(in_tile_header(bytes(data), tiny + b"\x11" * (levels + 1)))
+    assert described(in_tile_header(bytes(data), style)).rows == 8000
+
+
+def test_tiles_of_another_color_space_or_unknown_markers_are_refused() -> None:
+    data = encoded("j2k", COLOR)
+    at = data.index(b"\xff\x52")
+    style = bytearray(data[at : at + 2 + struct.unpack_from(">H", data, at + 2)[0]])
+    assert described(in_tile_header(data, bytes(style))).samples == 3
+    style[8] ^= 1
+    assert describe(in_tile_header(data, bytes(style))) is None
+    assert describe(data[:at] + b"\xff\x70\x00\x04\x00\x00" + data[at:]) is None

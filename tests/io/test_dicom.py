@@ -91,6 +91,8 @@ def test_what_pydicom_can_show_is_shown_alike() -> None:
             expected = shown_by_pydicom(path)
         except (ReadError, RuntimeError, NotImplementedError, AttributeError, KeyError, ValueError, InvalidDicomError):
             continue
+        if path.name == "OBXXXX1A_expb.dcm":  # pydicom reads the palette in the wrong byte order
+            expected = shown_by_pydicom(path.with_name("OBXXXX1A.dcm"))
         if "padding" in film.flags or film.pixels.shape != expected.shape or np.ptp(expected) == 0:
             continue
         if "color" in film.flags:

@@ -55,3 +55,18 @@ def test_the_groups_of_the_frame_win_over_the_root(tmp_path: Path) -> None:
     other = film(tmp_path, {"FrameVOILUTSequence": "own"}, {"WindowCenter": "100", "WindowWidth": "7"})
     assert np.array_equal(other.pixels, expected.pixels)
     assert other.flags == ("attributes_contradict", "no_spacing")
+
+
+def test_a_lookup_table_and_a_detector_spacing_are_found_in_groups(tmp_path: Path) -> None:
+    table = item({"LUTDescriptor": [4096, 0, 16], "LUTData": np.arange(65535, 61439, -1).astype("<u2").tobytes()})
+    shared = item(
+        {
+            "FrameVOILUTSequence": Sequence([item({"VOILUTSequence": Sequence([table])})]),
+            "FramePixelDataPropertiesSequence": Sequence([item({"ImagerPixelSpacing": [0.3, 0.3]})]),
+        }
+    )
+    groups = {"SharedFunctionalGroupsSequence": Sequence([shared]), "NumberOfFrames": 1}
+    write_film(tmp_path / "a.dcm", RAMP, spacing_mm=None, **groups)
+    found = read_film(tmp_path / "a.dcm")
+    assert np.array_equal(found.pixels, 65535 - RAMP)
+    assert np.diag(found.affine)[:2].tolist() == [0.3, 0.3]

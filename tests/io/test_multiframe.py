@@ -123,3 +123,14 @@ def test_an_enhanced_ct_of_another_maker_is_read_as_highdicom_reads_it() -> None
     assert np.array_equal(found, array)
     assert np.allclose(np.sort(np.abs(volume.spacing_mm)), np.sort(np.linalg.norm(affine[:3, :3], axis=0)))
     assert pydicom.dcmread(path).NumberOfFrames == len(volume.frames)
+
+
+def test_a_rescale_at_the_root_counts_where_no_group_has_one(tmp_path: Path) -> None:
+    write_enhanced(tmp_path / "a.dcm", marked(), grid(), rescale=((1.0, -1024.0),))
+    expected = read_volume(tmp_path / "a.dcm")
+    dataset = pydicom.dcmread(tmp_path / "a.dcm")
+    for group in (*dataset.SharedFunctionalGroupsSequence, *dataset.PerFrameFunctionalGroupsSequence):
+        group.pop("PixelValueTransformationSequence", None)
+    dataset.RescaleSlope, dataset.RescaleIntercept = "1", "-1024"
+    dataset.save_as(tmp_path / "a.dcm")
+    assert np.array_equal(read_volume(tmp_path / "a.dcm").voxels, expected.voxels)

@@ -73,17 +73,28 @@ def test_one_bit_is_black_and_white(tmp_path: Path) -> None:
     assert np.array_equal(film.pixels, np.where(GRAY > 128, 255, 0))
 
 
+def upright(stored: np.ndarray, orientation: int) -> np.ndarray:
+    """Turn stored rows and columns as the EXIF standard defines the orientation."""
+    return {
+        1: stored, 2: stored[:, ::-1], 3: stored[::-1, ::-1], 4: stored[::-1], 5: stored.T,
+        6: np.rot90(stored, -1), 7: stored[::-1, ::-1].T, 8: np.rot90(stored, 1),
+    }[orientation]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
 @pytest.mark.parametrize("turn", range(1, 9))
-def test_the_orientation_in_exif_is_honored(tmp_path: Path, turn: int) -> None:
+def test_the_orientation_in_exif_is_honored(tmp_path: Path, turn: int, name: str) -> None:
     exif = Image.Exif()
     exif[274] = turn
-    film = read_raster(saved(tmp_path, "a.png", GRAY, exif=exif))
-    # By the EXIF standard: what the stored rows and columns stand for.
-    upright = {
-        1: GRAY, 2: GRAY[:, ::-1], 3: GRAY[::-1, ::-1], 4: GRAY[::-1], 5: GRAY.T,
-        6: np.rot90(GRAY, -1), 7: GRAY[::-1, ::-1].T, 8: np.rot90(GRAY, 1),
-    }[turn]  # fmt: skip
-    assert np.array_equal(film.pixels, upright)
+    film = read_raster(saved(tmp_path, name, GRAY, exif=exif))
+    assert np.array_equal(film.pixels, upright(GRAY, turn))
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_the_orientation_of_deep_color_is_honored(tmp_path: Path, turn: int) -> None:
+    color = np.dstack([DEEP] * 3)
+    tifffile.imwrite(tmp_path / "a.tif", color, photometric="rgb", extratags=[(274, "H", 1, turn, True)])
+    assert np.array_equal(read_raster(tmp_path / "a.tif").pixels, upright(DEEP, turn))
 
 
 @pytest.mark.parametrize("pixels", [GRAY, DEEP], ids=["8 bits", "16 bits"])
@@ -144,3 +155,69 @@ def test_a_damaged_file_gives_a_film_or_a_read_error_and_nothing_else(tmp_path: 
         except ReadError as error:
             codes.add(error.code)
     assert codes <= REASONS.keys()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpeg", "a.tif"])
+def test_a_resolution_that_differs_by_axis_gives_square_pixels(tmp_path: Path, name: str) -> None:
+    # 200 pixels an inch across and 100 down: a pixel is twice as high as it is wide.
+    film = read_raster(saved(tmp_path, name, GRAY, dpi=(200, 100)))
+    assert film.pixels.shape == (74, 51)
+    assert film.flags == ("no_spacing", "non_square_pixels") or film.flags == ("non_square_pixels", "no_spacing")
+    turned = Image.Exif()
+    turned[274] = 6
+    assert read_raster(saved(tmp_path, name, GRAY, dpi=(200, 100), exif=turned)).pixels.shape == (51, 74)
+    assert read_raster(saved(tmp_path, name, GRAY, dpi=(300, 300))).pixels.shape == (37, 51)
+
+
+def test_a_ratio_without_a_unit_counts(tmp_path: Path) -> None:
+    data = saved(tmp_path, "a.jpeg", GRAY).read_bytes()
+    at = data.index(b"JFIF\0") + 7
+    (tmp_path / "a.jpeg").write_bytes(data[:at] + bytes.fromhex("00 0001 0002") + data[at + 5 :])
+    assert read_raster(tmp_path / "a.jpeg").pixels.shape == (37, 102)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int32, np.uint32])
+def test_samples_of_a_tiff_keep_their_sign(tmp_path: Path, dtype: type) -> None:
+    ends = np.iinfo(dtype)
+    pixels = np.array([[ends.min, 1], [100, ends.max]], dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
+    assert read_raster(tmp_path / "a.tif").pixels.astype(np.float32).tolist() == pixels.astype(np.float32).tolist()
+
+
+def test_pages_are_not_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Pillow needs five minutes for 200,000 of them, which a file of 35 MB holds.
+    monkeypatch.setattr("PIL.TiffImagePlugin.TiffImageFile.n_frames", property(lambda _: pytest.fail("counted")))
+    tifffile.imwrite(tmp_path / "a.tif", np.stack([GRAY] * 3), photometric="minisblack")
+    assert code_of(tmp_path / "a.tif") == "multiframe"
+
+
+def test_channels_count_towards_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import imagecodecs
+
+    (tmp_path / "deep.png").write_bytes(imagecodecs.png_encode(np.dstack([DEEP] * 3)))
+    tifffile.imwrite(tmp_path / "deep.tif", np.dstack([DEEP] * 3), photometric="rgb")
+    Image.fromarray(COLOR).save(tmp_path / "progressive.jpeg", progressive=True)
+    monkeypatch.setenv("MEDCNN_MAX_PIXELS", str(DEEP.size))
+    for name in ("deep.png", "deep.tif", "progressive.jpeg"):
+        assert code_of(tmp_path / name) == "too_large", name
+    assert read_raster(saved(tmp_path, "a.png", COLOR)).pixels.shape == COLOR.shape[:2]
+
+
+def test_reasons_tell_the_file_system_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert code_of(tmp_path / "gone.png") == "unreadable"
+    path = saved(tmp_path, "a.png", GRAY)
+    (tmp_path / "cut.png").write_bytes(path.read_bytes()[:60])
+    assert code_of(tmp_path / "cut.png") == "truncated"
+
+    def fail(error: Exception) -> None:
+        def load(_: Image.Image) -> None:
+            raise error
+
+        monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
+
+    fail(MemoryError())
+    assert code_of(path) == "out_of_memory"
+    fail(OSError(5, "Input/output error"))
+    assert code_of(path) == "unreadable"
+    fail(OSError("broken data stream when reading image file"))
+    assert code_of(path) == "decode_failed"

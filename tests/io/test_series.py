@@ -20,6 +20,7 @@ from medcnn.io.find import REASONS
 from medcnn.io.read import read_volume
 from medcnn.io.series import SeriesFound, find_series, read_series
 from medcnn.io.series_write import write_series
+from medcnn.io.slice_header import slices_in
 
 UID = "1.2.826.0.1.3680043.8.498.1"
 FRAME = "1.2.826.0.1.3680043.8.498.2"
@@ -357,3 +358,27 @@ def test_every_folder_of_pydicom_gives_a_series_or_a_reason() -> None:
     assert set(outcomes) <= {*REASONS, "volume"}
     assert outcomes["volume"] > 10
     assert outcomes["localizer"] > 2, "scouts of the sample studies"
+
+
+@pytest.mark.parametrize("keyword", ["RescaleIntercept", "RescaleSlope", "ImagePositionPatient", "PixelSpacing"])
+def test_a_number_that_cannot_be_read_is_not_taken_for_missing(tmp_path: Path, keyword: str) -> None:
+    write_series(tmp_path, marked(), grid(), RescaleSlope="1.00", RescaleIntercept="-1024.0")
+    first = sorted(tmp_path.iterdir())[0]
+    dataset = pydicom.dcmread(first)
+    text = str(dataset[keyword].value).strip("[]").replace(", ", "\\").replace("'", "").encode()
+    data = first.read_bytes()
+    assert text in data
+    first.write_bytes(data.replace(text, b"x" + text[1:]))
+    with pytest.raises(ReadError, match=keyword) as caught:
+        slices_in(first)
+    assert caught.value.code == "bad_header"
+
+
+def test_a_decimal_comma_in_a_series_is_read(tmp_path: Path) -> None:
+    write_series(tmp_path, marked(), grid(), RescaleSlope="1.00", RescaleIntercept="-1024.0")
+    expected = read_volume(tmp_path)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_bytes().replace(b"-1024.0", b"-1024,0").replace(b"1.00", b"1,00"))
+    found = read_volume(tmp_path)
+    assert np.array_equal(found.voxels, expected.voxels)
+    assert found.voxels.min() == marked().min() - 1024

@@ -99,7 +99,9 @@ def check_object(path: str, found: Any, packages: tuple[str, ...], kinds: frozen
     module = getattr(found, "__module__", None) or ""
     if kinds is CONFIG_KINDS and own and callable(found) and f"{module}.".startswith(own):
         return
-    if not isinstance(found, type) or not any(f"{base.__module__}.{base.__qualname__}" in kinds for base in found.__mro__):
+    if not isinstance(found, type) or not any(
+        f"{base.__module__}.{base.__qualname__}" in kinds for base in found.__mro__
+    ):
         raise _refusal(path, "is none of the kinds of class that may be built here")
     if not f"{module}.".startswith(packages):
         raise _refusal(path, f"is defined in {module}, which is not on the allow-list")

@@ -166,12 +166,12 @@ class Explain:
     def _write(self, out: Path, picture: "np.ndarray") -> None:
         from PIL import Image
 
-        from medcnn.tasks.archive import write_whole
+        from medcnn.files import write_atomic
 
         self._refuse_source(out)
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(out, lambda draft: Image.fromarray(picture).save(draft, format="PNG"))
+            write_atomic(out, lambda draft: Image.fromarray(picture).save(draft, format="PNG"))
         except OSError as error:
             raise MedcnnError(
                 f"cannot write {out}: {error.strerror or error}; give another place with --out"

@@ -10,12 +10,17 @@ import yaml
 from jsonargparse import _paths, _util, get_loader, set_loader, set_parsing_settings
 
 from medcnn.allowlist import (
-    CONFIG_KINDS, CONFIG_PACKAGES, NotAllowedError, check_object, check_path, number_type, own_packages,
+    CONFIG_KINDS,
+    CONFIG_PACKAGES,
+    NotAllowedError,
+    check_object,
+    check_path,
+    number_type,
+    own_packages,
 )  # fmt: skip
 from medcnn.errors import ConfigError, MedcnnError
 from medcnn.printable import printable
 from medcnn.yaml_reader import Key, check_yaml, read_text
-
 
 #: File to its keys, of all files that were read since parsing began: for messages that name a line.
 _keys: dict[str, list[Key]] = {}

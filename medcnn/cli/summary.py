@@ -78,7 +78,7 @@ class Summary:
     def _write(self, product: "Product", shape: tuple[int, ...], layers: "Sequence[Layer]") -> None:
         import json
 
-        from medcnn.tasks.archive import write_whole
+        from medcnn.files import write_atomic
 
         assert self.out is not None
         told: dict[str, Any] = {
@@ -92,7 +92,7 @@ class Summary:
         text = json.dumps(told, indent=2) + "\n"
         try:
             self.out.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.out, lambda draft: draft.write_text(text, "utf-8"))
+            write_atomic(self.out, lambda draft: draft.write_text(text, "utf-8"))
         except OSError as error:
             raise MedcnnError(
                 f"cannot write {self.out}: {error.strerror or error}; give another place with --out"

@@ -4,10 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from medcnn.allowlist import (
-    MODEL_KINDS, MODEL_PACKAGES, NotAllowedError, NotInstalledError, number_type, own_packages, resolve,
-)  # fmt: skip
-from medcnn.errors import CheckpointError
+from medcnn import allowlist
+from medcnn.allowlist import MODEL_KINDS, MODEL_PACKAGES, NotAllowedError, NotInstalledError, number_type, own_packages
+from medcnn.errors import CheckpointError, MedcnnError
 from medcnn.printable import printable
 
 # Arguments by which a net reads a file or an address. The weights come with the model, so none is ever needed.
@@ -32,19 +31,19 @@ def build(spec: Any, allow: tuple[str, ...] = ()) -> Any:
     return _build(spec, packages, 0)
 
 
-def class_of(class_path: Any, packages: tuple[str, ...] = MODEL_PACKAGES) -> type:
+def resolve(class_path: Any, packages: tuple[str, ...] = MODEL_PACKAGES) -> type:
     """The class that a model's path names.
 
     Raises:
         CheckpointError: Not allowed, not there, or not a class of a kind that may be built.
     """
     try:
-        return resolve(class_path, packages, MODEL_KINDS)
+        return allowlist.resolve(class_path, packages, MODEL_KINDS)
     except NotAllowedError as error:
-        raise CheckpointError(f"the model asks for {error}") from error
+        raise CheckpointError(f"the model cannot be opened: {error}") from error
     except NotInstalledError as error:
         raise CheckpointError(
-            f"the model asks for {error}; install the version of medcnn that wrote the model, or the package it names"
+            f"the model cannot be opened: {error}; install the version of medcnn that wrote the model, or the package it names"
         ) from error
 
 
@@ -59,7 +58,7 @@ def _build(spec: Any, packages: tuple[str, ...], depth: int) -> Any:
         return spec
     if "class_path" not in spec:
         return {key: _build(part, packages, depth + 1) for key, part in spec.items()}
-    built, arguments = class_of(spec["class_path"], packages), _arguments(spec)
+    built, arguments = resolve(spec["class_path"], packages), _arguments(spec)
     ready = {name: _build(part, packages, depth + 1) for name, part in arguments.items()}
     return _made(built, ready, {"_class_path": spec["class_path"], **arguments})
 
@@ -69,7 +68,9 @@ def _arguments(spec: Mapping[str, Any]) -> dict[str, Any]:
     groups = [spec.get(name) or {} for name in ("init_args", "dict_kwargs")]
     known = spec.keys() <= {"class_path", "init_args", "dict_kwargs"}
     if not known or not all(isinstance(group, Mapping) and all(map(_is_word, group)) for group in groups):
-        raise CheckpointError(f"the description of {spec['class_path']} holds more than class_path and init_args")
+        raise CheckpointError(
+            f"the description of {printable(spec['class_path'], 200)} holds more than class_path and init_args"
+        )
     return {
         name: (False if FETCHING_ARGUMENT.search(name) and isinstance(value, bool | str) else value)
         for group in groups
@@ -91,6 +92,8 @@ def _made(built: type, ready: dict[str, Any], spec: dict[str, Any]) -> Any:
             with _given_hyperparameters_context(spec, "pytorch_lightning.cli.instantiate_module"):
                 return built(**ready)
         return built(**ready)
-    except (TypeError, ValueError, RuntimeError, KeyError, AttributeError, MemoryError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
+    except MedcnnError:
+        raise
+    except Exception as error:  # what constructors raise for arguments of the wrong kind is up to them
+        first = printable((str(error).splitlines() or [type(error).__name__])[0], 200)
         raise CheckpointError(f"{spec['_class_path']} cannot be built from the model's arguments: {first}") from error

@@ -123,7 +123,7 @@ def resolve(path: object, packages: tuple[str, ...], kinds: frozenset[str]) -> t
     except (ImportError, AttributeError) as error:
         raise NotInstalledError(f"{printable(path, 200)} is not installed here ({printable(error, 160)})") from error
     check_object(path, found, packages, kinds)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _computes_only(module: str, name: str) -> bool:

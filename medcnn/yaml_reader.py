@@ -117,10 +117,10 @@ def _check_size(size: int, name: str) -> None:
 
 def _check_events(text: str, name: str) -> None:
     """Count depth and values as they would be with every alias written out; nothing is built."""
-    sizes: dict[str, int] = {}
+    sizes: dict[str | None, int] = {}
     open_nodes: list[list[Any]] = [[None, 0]]  # anchor and values of every collection that has begun
     for event in yaml.parse(text, Loader=_LOADER):
-        where = f"{name}, line {event.start_mark.line + 1}"
+        where = f"{name}, line {event.start_mark.line + 1 if event.start_mark else 1}"
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
                 anchor = printable(event.anchor, 40)

@@ -52,8 +52,14 @@ def _place(words: Sequence[str], key: str) -> str:
 
 def _options(parser: ArgumentParser, subcommand: str) -> list[str]:
     """Return the dotted names of what a subcommand takes."""
-    inner = getattr(parser._subcommands_action, "_name_parser_map", {}).get(subcommand, parser)
-    return [action.dest for action in inner._actions]
+    return [action.dest for action in _parser_of(parser, subcommand)._actions]
+
+
+def _parser_of(parser: ArgumentParser, subcommand: str | None) -> ArgumentParser:
+    """Return the parser of a subcommand; the parser itself where there is none of that name."""
+    found = getattr(parser._subcommands_action, "_name_parser_map", {}).get(subcommand, parser)
+    assert isinstance(found, ArgumentParser)
+    return found
 
 
 def _check_files(words: Sequence[str]) -> None:
@@ -81,8 +87,8 @@ def _check_empty(parser: ArgumentParser, config: Namespace, words: Sequence[str]
         ConfigError: With the key, where it is, and what is expected.
     """
     subcommand = config.get("subcommand")
-    inner = parser._subcommands_action._name_parser_map[subcommand] if subcommand else parser
-    for key, expected in _empty(inner, config[subcommand] if subcommand else config, ""):
+    values = config[subcommand] if subcommand else config
+    for key, expected in _empty(_parser_of(parser, subcommand), values, ""):
         where = f" ({place})" if (place := _place(words, key)) else ""
         raise ConfigError(f"{key} has no value{where}; expected {expected}: give one, or remove the key")
 

@@ -45,7 +45,7 @@ def secure_parsing() -> None:
     load = _bounded_load()
     _replace("yaml_load", load)
     set_loader("yaml", load, exceptions=(yaml.YAMLError,))
-    _paths.Path.read_text = _bounded_read_text(_paths.Path.read_text)
+    _paths.Path.read_text = _bounded_read_text(_paths.Path.read_text)  # type: ignore[method-assign]
 
 
 def place_of(key: str) -> str:

@@ -8,18 +8,20 @@ from medcnn import allowlist
 from medcnn.allowlist import MODEL_KINDS, MODEL_PACKAGES, NotAllowedError, NotInstalledError, number_type, own_packages
 from medcnn.errors import CheckpointError, MedcnnError
 from medcnn.printable import printable
+from medcnn.tasks.build_limits import MEMORY, build_limits
 
 # Arguments by which a net reads a file or an address. The weights come with the model, so none is ever needed.
 FETCHING_ARGUMENT = re.compile(r"pretrain|_url$|^url$|checkpoint_path|ckpt|cache_dir|filename|weights_path")
 DEEPEST = 20
 
 
-def build(spec: Any, allow: tuple[str, ...] = ()) -> Any:
+def build(spec: Any, allow: tuple[str, ...] = (), memory: int = MEMORY) -> Any:
     """The object that ``{"class_path": ..., "init_args": {...}}`` describes; nested specs are built first.
 
     Args:
         spec: A spec, or plain data, which comes back as it is with the specs in it built.
         allow: Packages besides those of the allow-list and of the environment's ``MEDCNN_ALLOW``.
+        memory: Bytes that building may take.
 
     Returns:
         A module, transform, optimizer or scheduler. A task keeps the spec as its hyper-parameters.
@@ -28,7 +30,9 @@ def build(spec: Any, allow: tuple[str, ...] = ()) -> Any:
         CheckpointError: A class outside the allow-list, a spec that is no spec, or arguments that the class refuses.
     """
     packages = (*MODEL_PACKAGES, *own_packages(), *(f"{name.rstrip('.')}." for name in allow))
-    return _build(spec, packages, 0)
+    _import_classes(spec, packages, 0)  # outside the limits, which imports would count against
+    with build_limits(memory):
+        return _build(spec, packages)
 
 
 def resolve(class_path: Any, packages: tuple[str, ...] = MODEL_PACKAGES) -> type:
@@ -43,23 +47,31 @@ def resolve(class_path: Any, packages: tuple[str, ...] = MODEL_PACKAGES) -> type
         raise CheckpointError(f"the model cannot be opened: {error}") from error
     except NotInstalledError as error:
         raise CheckpointError(
-            f"the model cannot be opened: {error}; install the version of medcnn that wrote the model, or the package it names"
+            f"the model cannot be opened: {error}; install the version of medcnn that wrote it, or the package it names"
         ) from error
 
 
-def _build(spec: Any, packages: tuple[str, ...], depth: int) -> Any:
+def _import_classes(spec: Any, packages: tuple[str, ...], depth: int) -> None:
     if depth > DEEPEST:
         raise CheckpointError(f"the model's description is nested more than {DEEPEST} deep; it is not one of ours")
+    if isinstance(spec, Mapping) and "class_path" in spec:
+        resolve(spec["class_path"], packages)
+    parts = spec.values() if isinstance(spec, Mapping) else spec if isinstance(spec, list | tuple) else ()
+    for part in parts:
+        _import_classes(part, packages, depth + 1)
+
+
+def _build(spec: Any, packages: tuple[str, ...]) -> Any:
     if (number := number_type(spec)) is not None:
         return number
     if isinstance(spec, list | tuple):
-        return type(spec)(_build(part, packages, depth + 1) for part in spec)
+        return type(spec)(_build(part, packages) for part in spec)
     if not isinstance(spec, Mapping):
         return spec
     if "class_path" not in spec:
-        return {key: _build(part, packages, depth + 1) for key, part in spec.items()}
+        return {key: _build(part, packages) for key, part in spec.items()}
     built, arguments = resolve(spec["class_path"], packages), _arguments(spec)
-    ready = {name: _build(part, packages, depth + 1) for name, part in arguments.items()}
+    ready = {name: _build(part, packages) for name, part in arguments.items()}
     return _made(built, ready, {"_class_path": spec["class_path"], **arguments})
 
 
@@ -92,7 +104,7 @@ def _made(built: type, ready: dict[str, Any], spec: dict[str, Any]) -> Any:
             with _given_hyperparameters_context(spec, "pytorch_lightning.cli.instantiate_module"):
                 return built(**ready)
         return built(**ready)
-    except MedcnnError:
+    except (MedcnnError, MemoryError, SystemError):
         raise
     except Exception as error:  # what constructors raise for arguments of the wrong kind is up to them
         first = printable((str(error).splitlines() or [type(error).__name__])[0], 200)

@@ -19,6 +19,7 @@ from medcnn.files import write_atomic
 from medcnn.tasks.archive import read_checkpoint
 from medcnn.tasks.base import CaseTask
 from medcnn.tasks.build import build
+from medcnn.tasks.build_limits import MEMORY
 from medcnn.tasks.decision import Decision
 from medcnn.tasks.plain import is_plain
 from medcnn.tasks.schema import check_product
@@ -165,7 +166,8 @@ class Product:
             CheckpointError: A class outside the allow-list, or weights that do not fit it.
         """
         try:
-            task = build(self.task)
+            stored = sum(weight.numel() * weight.element_size() for weight in self.weights.values())
+            task = build(self.task, memory=MEMORY + 4 * stored)
         except ConfigError as error:
             raise CheckpointError(f"the model cannot be built: {error}") from error
         if not isinstance(task, CaseTask):

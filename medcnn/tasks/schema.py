@@ -153,4 +153,4 @@ def check_by_class(value: Any, place: str, classes: Sequence[str] | None) -> Map
     for name in value:
         known = _is_text(name) and (classes is None or name in classes)
         _require(known, place, name, "names of classes" if classes is None else f"of {', '.join(classes):.200}")
-    return value  # type: ignore[no-any-return]
+    return value

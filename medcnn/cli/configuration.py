@@ -15,6 +15,8 @@ from medcnn.errors import ConfigError
 from medcnn.printable import printable
 from medcnn.yaml_reader import read_yaml
 
+_LOOP = "Config file loop detected"
+
 
 def parse_configuration(parser: ArgumentParser, words: Sequence[str]) -> Namespace:
     """Return the configuration that the command line and its files make.
@@ -40,8 +42,22 @@ def _explained(error: Exception, parser: ArgumentParser, words: Sequence[str]) -
         key = key_in(str(error))
         where = f" ({found})" if key and (found := place(key)) else ""
         return ConfigError(f"{key}: {refusal}{where}" if key else str(refusal))
-    text = str(error).removeprefix(f"Subcommand '{subcommand}' ").replace(f"required: {subcommand}.", "required: ")
+    text = (
+        _without_loop(error)
+        .removeprefix(f"Subcommand '{subcommand}' ")
+        .replace(f"required: {subcommand}.", "required: ")
+    )
     return ConfigError(in_a_line(text, _options(parser, subcommand), place))
+
+
+def _without_loop(error: BaseException) -> str:
+    """Return an error's text. Of a sub-configuration jsonargparse reports a loop: it reads it twice where it is wrong."""
+    text, link = str(error), error.__cause__ or error.__context__
+    while link is not None and (before := link.__cause__ or link.__context__):
+        if str(link).startswith(_LOOP) and not str(before).startswith(_LOOP):
+            return text.replace(str(link), str(before))
+        link = before
+    return text
 
 
 def _place(words: Sequence[str], key: str) -> str:

@@ -5,6 +5,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from medcnn.allowlist import CONFIG_KINDS, CONFIG_PACKAGES, own_packages, resolve
@@ -142,9 +143,9 @@ def _no_class(report: _Report) -> str:
 
 def _no_file(report: _Report) -> str:
     if match := _NO_FILE.search(report.head):
-        return f"{report.key}: there is no file {match[1]}{report.where(report.key)}"
+        return f"{report.key}: there is no file {Path(match[1]).name}{report.where(report.key)}"
     if match := _NOT_A_FILE.search(report.head):
-        return f"{report.key}: {match[1]} is not a file; expected a YAML file"
+        return f"{report.key}: {Path(match[1]).name} is not a file; expected a YAML file"
     return ""
 
 

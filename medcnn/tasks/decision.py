@@ -111,7 +111,7 @@ def _checked_parts(given: Any, classes: Sequence[str] | None) -> dict[str, Any]:
         raise ValueError("decision.reasons holds more than texts")
     shares = {
         part: {
-            name: _share(value, f"decision.{part} of {name}", reasons)
+            name: _share(value, f"decision.{part} of {name}", part != "thresholds" or name in reasons)
             for name, value in check_by_class(given[part], f"decision.{part}", classes).items()
         }
         for part in ("thresholds", "sensitivity", "specificity")
@@ -130,9 +130,9 @@ def _checked_parts(given: Any, classes: Sequence[str] | None) -> dict[str, Any]:
     }
 
 
-def _share(value: Any, place: str, reasons: Mapping[str, str]) -> float:
-    """A share, or NaN for None: it could not be computed, and then something says why."""
-    if value is None and reasons:
+def _share(value: Any, place: str, may_lack: bool) -> float:
+    """Return a share, or NaN for None where one may be lacking: a threshold only with the reason why."""
+    if value is None and may_lack:
         return math.nan
     return check_number(value, place, 0, 1)
 

@@ -51,7 +51,7 @@ def _explained(error: Exception, parser: ArgumentParser, words: Sequence[str]) -
 
 
 def _without_loop(error: BaseException) -> str:
-    """Return an error's text. Of a sub-configuration jsonargparse reports a loop: it reads it twice where it is wrong."""
+    """Return an error's text; of a wrong sub-configuration, which is read twice, jsonargparse reports a loop."""
     text, link = str(error), error.__cause__ or error.__context__
     while link is not None and (before := link.__cause__ or link.__context__):
         if str(link).startswith(_LOOP) and not str(before).startswith(_LOOP):

@@ -133,10 +133,13 @@ def _checked_records(stream: Any, parts: list[zipfile.ZipInfo], end: int, damage
         begin = part.header_offset + _LOCAL.size + header[9] + header[10]
         if not plain or part.flag_bits & 1 or header[0] != b"PK\x03\x04" or header[3] != zipfile.ZIP_STORED:
             raise CheckpointError(damaged % "has a compressed or encrypted record")
-        if part.header_offset < free or begin + part.file_size > end or part.filename in records:
-            raise CheckpointError(damaged % "has records that overlap")
+        # Nothing but what describes a record (24 bytes at most) is between two: no reader finds another archive inside.
+        if not free <= part.header_offset <= free + (24 if records else 0) or part.filename in records:
+            raise CheckpointError(damaged % "has records that overlap, or something between them")
         free = begin + part.file_size
         records[part.filename] = part.file_size
+    if not free <= end <= free + 24:
+        raise CheckpointError(damaged % "has something between its records and its directory")
     return records
 
 

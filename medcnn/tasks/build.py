@@ -8,20 +8,20 @@ from medcnn import allowlist
 from medcnn.allowlist import MODEL_KINDS, MODEL_PACKAGES, NotAllowedError, NotInstalledError, number_type, own_packages
 from medcnn.errors import CheckpointError, MedcnnError
 from medcnn.printable import printable
-from medcnn.tasks.build_limits import MEMORY, build_limits
+from medcnn.tasks.build_limits import PARAMETERS, build_limits
 
 # Arguments by which a net reads a file or an address. The weights come with the model, so none is ever needed.
 FETCHING_ARGUMENT = re.compile(r"pretrain|_url$|^url$|checkpoint_path|ckpt|cache_dir|filename|weights_path")
 DEEPEST = 20
 
 
-def build(spec: Any, allow: tuple[str, ...] = (), memory: int = MEMORY) -> Any:
+def build(spec: Any, allow: tuple[str, ...] = (), parameters: int = PARAMETERS) -> Any:
     """The object that ``{"class_path": ..., "init_args": {...}}`` describes; nested specs are built first.
 
     Args:
         spec: A spec, or plain data, which comes back as it is with the specs in it built.
         allow: Packages besides those of the allow-list and of the environment's ``MEDCNN_ALLOW``.
-        memory: Bytes that building may take.
+        parameters: Numbers that what is built may learn.
 
     Returns:
         A module, transform, optimizer or scheduler. A task keeps the spec as its hyper-parameters.
@@ -31,7 +31,7 @@ def build(spec: Any, allow: tuple[str, ...] = (), memory: int = MEMORY) -> Any:
     """
     packages = (*MODEL_PACKAGES, *own_packages(), *(f"{name.rstrip('.')}." for name in allow))
     _import_classes(spec, packages, 0)  # outside the limits, which imports would count against
-    with build_limits(memory):
+    with build_limits(parameters):
         return _build(spec, packages)
 
 

@@ -19,7 +19,6 @@ from medcnn.files import write_atomic
 from medcnn.tasks.archive import read_checkpoint
 from medcnn.tasks.base import CaseTask
 from medcnn.tasks.build import build
-from medcnn.tasks.build_limits import MEMORY
 from medcnn.tasks.decision import Decision
 from medcnn.tasks.plain import is_plain
 from medcnn.tasks.schema import check_product
@@ -30,6 +29,8 @@ TRAINING_ONLY = ("optimizer", "scheduler", "decay_all")
 PARTS = ("task", "preprocess", "classes", "multilabel", "decision", "provenance")
 #: Bytes of a recipe (it names the training cases), and of the list of tensors in the weights.
 MAX_RECIPE, MAX_HEADER = 256 << 20, 32 << 20
+#: Parameters of parts that a net builds and then replaces.
+SLACK = 1_000_000
 LISTS = ("image_shape", "trained_on", "spacing_mm")
 PLACE = re.compile(r"(/|~/|\\\\|[A-Za-z]:[\\/]|file:)\S*[\\/]\S+")
 
@@ -166,8 +167,8 @@ class Product:
             CheckpointError: A class outside the allow-list, or weights that do not fit it.
         """
         try:
-            stored = sum(weight.numel() * weight.element_size() for weight in self.weights.values())
-            task = build(self.task, memory=MEMORY + 4 * stored)
+            stored = sum(weight.numel() for weight in self.weights.values())
+            task = build(self.task, parameters=SLACK + 2 * stored)
         except ConfigError as error:
             raise CheckpointError(f"the model cannot be built: {error}") from error
         if not isinstance(task, CaseTask):

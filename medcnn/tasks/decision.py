@@ -13,7 +13,7 @@ from medcnn.errors import CheckpointError
 from medcnn.metrics.calibration import temperature_of
 from medcnn.metrics.operating_point import threshold_for_sensitivity, widened
 from medcnn.printable import printable
-from medcnn.tasks.schema import check_by_class, check_number
+from medcnn.tasks.schema import check_by_class, check_number, shown
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ def _checked_parts(given: Any, classes: Sequence[str] | None) -> dict[str, Any]:
             f"decision lacks or does not know {printable(wrong, 120)}; expected {', '.join(sorted(known))}"
         )
     if type(given["cases"]) is not int or given["cases"] < 0:
-        raise ValueError(f"decision.cases is {printable(given['cases'], 40)}; expected a number of cases")
+        raise ValueError(f"decision.cases is {shown(given['cases'])}; expected a number of cases")
     if not isinstance(given["chosen_on"], str) or printable(given["chosen_on"], 40) != given["chosen_on"]:
-        raise ValueError(f"decision.chosen_on is {printable(given['chosen_on'], 40)}; expected the name of a split")
+        raise ValueError(f"decision.chosen_on is {shown(given['chosen_on'])}; expected the name of a split")
     reasons = check_by_class(given["reasons"], "decision.reasons", classes and [*classes, "temperature"])
     if not all(isinstance(reason, str) for reason in reasons.values()):
         raise ValueError("decision.reasons holds more than texts")
@@ -119,7 +119,7 @@ def _checked_parts(given: Any, classes: Sequence[str] | None) -> dict[str, Any]:
     positives = check_by_class(given["positives"], "decision.positives", classes)
     for name, value in positives.items():
         if type(value) is not int or value < 0:
-            raise ValueError(f"decision.positives of {name} is {printable(value, 40)}; expected a number of cases")
+            raise ValueError(f"decision.positives of {name} is {shown(value)}; expected a number of cases")
     return {
         **given,
         **shares,

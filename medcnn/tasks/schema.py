@@ -55,7 +55,15 @@ class _WrongValueError(ValueError):
 def _require(holds: bool, place: str, value: Any, expected: str) -> None:
     if not holds:
         verb = "are" if place.endswith("classes") else "is"
-        raise _WrongValueError(f"{printable(place, 80)} {verb} {printable(repr(value), 80)}; expected {expected}")
+        raise _WrongValueError(f"{printable(place, 80)} {verb} {shown(value)}; expected {expected}")
+
+
+def shown(value: Any) -> str:
+    """Return a value as Python writes it, cut and safe to print."""
+    try:
+        return printable(repr(value), 80)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a very long number"
 
 
 def _check_spec(spec: Any, place: str) -> None:

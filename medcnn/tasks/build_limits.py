@@ -23,7 +23,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 #: Numbers that a model may learn, where its weights do not say how many there are; and modules.
-PARAMETERS, MODULES = 1 << 28, 20_000
+PARAMETERS, MODULES = 1 << 28, 10_000
 #: Bytes beyond four for each of these numbers, and seconds on the processor, however loaded it is.
 MEMORY, SECONDS = 1 << 30, 120.0
 

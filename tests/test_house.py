@@ -239,6 +239,13 @@ def test_written_material_is_free_of(pattern: str, why: str) -> None:
     assert not found, f"{why}:\n" + "\n".join(found)
 
 
+def test_yaml_is_loaded_within_limits_only() -> None:
+    # cli/parsing.py hands a checked text to jsonargparse's own loader.
+    loads = re.compile(r"\byaml\.(safe_load|load|full_load|unsafe_load|load_all|safe_load_all)\(")
+    found = [path.name for path in MODULES if loads.search(path.read_text())]
+    assert found == ["yaml_reader.py"]
+
+
 def test_ci_and_hooks_call_the_make_targets() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for name in (".ci/run", ".github/workflows/ci.yml", ".pre-commit-config.yaml"):

@@ -1,5 +1,6 @@
 """From the words of ``fit``, ``validate``, ``test`` and ``predict`` to a configuration that holds what it must."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,11 @@ def parse_configuration(parser: ArgumentParser, words: Sequence[str]) -> Namespa
     except (ArgumentError, ValueError) as error:
         raise _explained(error, parser, words) from error
     _check_empty(parser, config, words)
+    options = config[config["subcommand"]] if config.get("subcommand") else config
+    if options.get("weights_only") is False:
+        raise ConfigError("weights_only is false; a checkpoint is read without running code from it: remove the key")
+    if "weights_only" in options:
+        options["weights_only"] = True
     return config
 
 
@@ -42,11 +48,8 @@ def _explained(error: Exception, parser: ArgumentParser, words: Sequence[str]) -
         key = key_in(str(error))
         where = f" ({found})" if key and (found := place(key)) else ""
         return ConfigError(f"{key}: {refusal}{where}" if key else str(refusal))
-    text = (
-        _without_loop(error)
-        .removeprefix(f"Subcommand '{subcommand}' ")
-        .replace(f"required: {subcommand}.", "required: ")
-    )
+    text = _without_loop(error).removeprefix(f"Subcommand '{subcommand}' ")
+    text = re.sub(rf"(required: |, ){re.escape(subcommand)}\.", r"\1", text)
     return ConfigError(in_a_line(text, _options(parser, subcommand), place))
 
 
@@ -89,8 +92,9 @@ def _check_files(words: Sequence[str]) -> None:
         name, equals, value = word.partition("=")
         if name not in ("-c", "--config"):
             continue
-        path = Path(value if equals else next(iter(words[place + 1 :]), ""))
-        if not path.is_file() and not path.is_dir():
+        text = value if equals else next(iter(words[place + 1 :]), "")
+        path = Path(text)
+        if not text or (not path.is_file() and not path.is_dir()):
             continue  # a text in place of a file, or none: jsonargparse knows
         if not isinstance(read_yaml(path), dict):
             raise ConfigError(f"{printable(path.name, 80)} holds no keys and values; expected 'key: value' lines")

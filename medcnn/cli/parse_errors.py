@@ -110,6 +110,8 @@ def _unknown(report: _Report) -> str:
     if match[1]:
         inside = _CALLABLE.search(report.head)
         class_path = inside[1] if inside else report.class_path
+        if not class_path:
+            return f"{name}: there is no such key{nearest(name, report.options)}{report.where(name)}"
         key = f"{report.key}.{name}"
         owner, known = f"{class_path.rpartition('.')[2]} takes no argument {name}", arguments_of(class_path)
         return f"{key}: {owner}{nearest(name, known)}{report.where(key)}"

@@ -127,6 +127,7 @@ def test_a_file_that_is_no_configuration_is_refused(
         (["--trainer.logger", "pytorch_lightning.loggers.CSVLogger"], "not on the allow-list"),
         (["--model.net", "Resnett"], "model.net is Resnett, which names no class"),
         (["--model.net.depths", "[1]"], "ResNet cannot be built from its arguments"),
+        (["--weights_only", "false"], "weights_only is false"),
         (["--data.help", "os.system"], "not on the allow-list"),
         (["--data", "gone.yaml"], "there is no file gone.yaml"),
         (["--config", "gone.yaml"], "there is no file gone.yaml"),

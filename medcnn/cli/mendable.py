@@ -13,6 +13,7 @@ from medcnn.printable import printable
 REFUSALS = (ValueError, TypeError, LookupError, ArithmeticError, AssertionError, AttributeError, RuntimeError)
 #: Modules of Lightning that check what a Trainer is given.
 _TRAINER = "pytorch_lightning.trainer.connectors."
+_RESTORING = "pytorch_lightning.trainer.connectors.checkpoint_connector"
 
 
 def as_mendable(error: BaseException) -> MedcnnError | None:
@@ -27,10 +28,15 @@ def as_mendable(error: BaseException) -> MedcnnError | None:
     for link in chain:
         if isinstance(link, ArgumentError | MisconfigurationException | yaml.YAMLError):
             return ConfigError(_one_line(link))
-        if isinstance(link, ValueError | TypeError) and _raised_in(link).startswith(_TRAINER):
+        if isinstance(link, ValueError | TypeError) and _raised_in(link).startswith(_TRAINER) and not _restores(error):
             return ConfigError(f"trainer: {_one_line(link)}")
         if isinstance(link, RuntimeError) and "loading state_dict" in str(link):
             return CheckpointError(f"the checkpoint is of another net than the config names: {_one_line(link)}")
+    if _restores(error):
+        return CheckpointError(
+            f"the training in the checkpoint cannot be resumed ({type(error).__name__}: {_one_line(error)}); take "
+            "another checkpoint, or fit from the start"
+        )
     return None
 
 
@@ -44,6 +50,17 @@ def refused_arguments(error: BaseException) -> ConfigError:
             builder = type(trace.tb_frame.f_locals["self"]).__name__
         trace = trace.tb_next
     return ConfigError(f"{builder} cannot be built from its arguments: {_one_line(error) or type(error).__name__}")
+
+
+def _restores(error: BaseException) -> bool:
+    """Return whether an error came up while Lightning took a training's state from a checkpoint."""
+    trace = error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_name.lstrip("_")
+        if trace.tb_frame.f_globals.get("__name__") == _RESTORING and name.startswith(("restore", "resume")):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _raised_in(error: BaseException) -> str:

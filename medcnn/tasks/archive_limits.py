@@ -125,7 +125,8 @@ def _checked_records(stream: Any, parts: list[zipfile.ZipInfo], end: int, damage
     """Return the bytes of each record; they are stored as they are, each once, one after the other."""
     if len(parts) > MAX_RECORDS:
         raise CheckpointError(damaged % f"has more than {MAX_RECORDS:,} records")
-    records, free = {}, 0
+    records: dict[str, int] = {}
+    free = 0
     for part in sorted(parts, key=lambda part: part.header_offset):
         plain = part.compress_type == zipfile.ZIP_STORED and part.file_size == part.compress_size
         stream.seek(part.header_offset)

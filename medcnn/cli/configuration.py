@@ -28,10 +28,10 @@ def parse_configuration(parser: ArgumentParser, words: Sequence[str]) -> Namespa
         YamlError: A file that is not YAML, or beyond the limits.
     """
     secure_parsing()
-    _check_files(words)
+    _check_files(words, _options(parser, next(iter(words), "")))
     try:
         config = parser.parse_args(list(words))
-    except (ArgumentError, ValueError) as error:
+    except (ArgumentError, ValueError, TypeError) as error:
         raise _explained(error, parser, words) from error
     _check_empty(parser, config, words)
     options = config[config["subcommand"]] if config.get("subcommand") else config
@@ -81,7 +81,7 @@ def _parser_of(parser: ArgumentParser, subcommand: str | None) -> ArgumentParser
     return found
 
 
-def _check_files(words: Sequence[str]) -> None:
+def _check_files(words: Sequence[str], options: Sequence[str]) -> None:
     """Check the files that are named by ``--config``, whose content jsonargparse would quote whole.
 
     Raises:
@@ -96,8 +96,13 @@ def _check_files(words: Sequence[str]) -> None:
         path = Path(text)
         if not text or (not path.is_file() and not path.is_dir()):
             continue  # a text in place of a file, or none: jsonargparse knows
-        if not isinstance(read_yaml(path), dict):
+        found = read_yaml(path)
+        if not isinstance(found, dict):
             raise ConfigError(f"{printable(path.name, 80)} holds no keys and values; expected 'key: value' lines")
+        groups = {option.partition(".")[0] for option in options if "." in option}
+        for key in groups & found.keys():
+            if not isinstance(found[key], dict | str | None):
+                raise ConfigError(f"{key} is {printable(found[key], 60)} ({path.name}); expected 'key: value' lines")
 
 
 def _check_empty(parser: ArgumentParser, config: Namespace, words: Sequence[str]) -> None:

@@ -29,6 +29,9 @@ _EXPECTED = re.compile(r"Expected an? (?:<class '([\w.]+)'>|typing\.Literal(\[.*
 _RESTRICTED = re.compile(r"Not of type \w+: does not conform to restriction v([<>]=?)(\S+)")
 _GIVEN = re.compile(r"(?:Given value|Got value): (.*)")
 _END = re.compile(r"\n\s*(?:Given value type|Given value): ")
+_NOT_A_CLASS = re.compile(r"Not a valid subclass of (\w+)")
+_OTHER_CLASS = re.compile(r"Import path (\S+) does not correspond to a subclass of (\w+)")
+_NOT_A_NAME = re.compile(r"Key must be a string, got: (.*?)\.?\n")
 _RELATIONS = {">": "above", ">=": "of at least", "<": "below", "<=": "of at most"}
 #: Types as jsonargparse names them, in words.
 _KINDS = {
@@ -63,7 +66,7 @@ def in_a_line(text: str, options: Iterable[str] = (), place: Callable[[str], str
     head = _END.split(text)[0]
     classes = [level[2] for level in _LEVEL.finditer(head) if level[2]]
     report = _Report(head, text, key_in(text), classes[-1] if classes else "", tuple(options), place)
-    explanations = (_unrecognized, _unknown, _missing, _no_class, _no_file, _wrong_value)
+    explanations = (_unrecognized, _unknown, _missing, _no_class, _no_file, _wrong_class, _wrong_value)
     line = next(filter(None, (explain(report) for explain in explanations)), None)
     return printable(" ".join((line or head + report.where(report.key)).split()), LONGEST)
 
@@ -148,6 +151,18 @@ def _no_file(report: _Report) -> str:
         return f"{report.key}: there is no file {Path(match[1]).name}{report.where(report.key)}"
     if match := _NOT_A_FILE.search(report.head):
         return f"{report.key}: {Path(match[1]).name} is not a file; expected a YAML file"
+    return ""
+
+
+def _wrong_class(report: _Report) -> str:
+    if match := _OTHER_CLASS.search(report.head):
+        return f"{report.key}: {match[1]} is no {match[2]}{report.where(report.key)}; name a class of that kind"
+    if match := _NOT_A_CLASS.search(report.head):
+        expected = f"expected a {match[1]}, by class_path and init_args"
+        return f"{report.key} names no class{report.where(report.key)}; {expected}"
+    if match := _NOT_A_NAME.search(f"{report.head}\n"):
+        where = f"{report.key}: " if report.key else ""
+        return f"{where}the key {match[1]} is not a name{report.where(report.key) if where else ''}; expected text"
     return ""
 
 

@@ -79,6 +79,10 @@ def refused(folder: Path, text: str, capsys: pytest.CaptureFixture[str], *words:
         (f"{DATA}.batch_size", [1], "data.batch_size is [1]: expected a whole number"),
         (f"{NET}.widths", "wide", "model.net.widths is wide: expected a list"),
         ("trainer.precision", "bf15", "trainer.precision is bf15: expected"),
+        ("model.init_args.loss", {1: 2}, "the key 1 is not a name"),
+        ("model.init_args.net", [1], "model.net names no class"),
+        (f"{DATA}.preprocess", [{"class_path": "torch.nn.Linear"}], "torch.nn.Linear is no MapTransform"),
+        ("trainer.callbacks", [[]], "trainer.callbacks names no class"),
         ("model.init_args.loss", ..., "model: ClassificationTask needs loss"),
         ("trainer.callbacks", [{"class_path": "LambdaCallback", "init_args": {"setup": "os.system"}}], "calls what it"),
         ("trainer.callbacks", "os.system", "'os.system' is not on the allow-list"),
@@ -107,6 +111,8 @@ def test_a_key_that_is_wrong_is_named_with_its_line(
         ("seed_everything: 1\nseed_everything: 2\n", "tiny.yaml, lines 1 and 2: 'seed_everything' is given twice"),
         ("data:\n\tx: 1", "tiny.yaml, line 2 is not YAML"),
         ("x: !!python/object/apply:os.system [ls]", "is not allowed"),
+        ("trainer: [x]", "trainer is ['x'] (tiny.yaml); expected 'key: value' lines"),
+        ("1: 2", "the key 1 is not a name"),
     ],
 )
 def test_a_file_that_is_no_configuration_is_refused(

@@ -14,10 +14,10 @@ from jsonargparse.typing import PositiveInt, register_type
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
-from medcnn.cli.allowed import check_class_paths, guard_yaml
+from medcnn.cli.configuration import parse_configuration
 from medcnn.cli.finish import finish_fit, finish_predict, say_figures
 from medcnn.cli.kept import check_kept, way_on
-from medcnn.cli.mendable import as_mendable
+from medcnn.cli.mendable import REFUSALS, as_mendable, refused_arguments
 from medcnn.cli.models import resolve_model
 from medcnn.data.base import CohortDataModule
 from medcnn.errors import ConfigError, LeakError
@@ -102,11 +102,9 @@ class MedcnnCLI(LightningCLI):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
-        """Parse, and refuse class paths outside the allow-list before anything is built."""
-        guard_yaml()
+        """Parse, and refuse whatever is outside the allow-list before anything is built."""
         self.words = list(args)
-        self.config = parser.parse_args(self.words)
-        check_class_paths(self.config)
+        self.config = parse_configuration(parser, self.words)
 
     def _parse_ckpt_path(self) -> None:
         """Resolve ``runs:/`` and ``models:/``, and read the model's own account of itself."""
@@ -135,7 +133,10 @@ class MedcnnCLI(LightningCLI):
 
     def instantiate_classes(self) -> None:
         """Build the parts; outside ``fit`` the model comes from its checkpoint, not from the config."""
-        super().instantiate_classes()
+        try:
+            super().instantiate_classes()
+        except REFUSALS as error:
+            raise as_mendable(error) or refused_arguments(error) from error
         if self.product is None:
             return
         self.model = self.product.build_task()

@@ -7,6 +7,13 @@ from jsonargparse import ArgumentError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from medcnn.errors import CheckpointError, ConfigError, MedcnnError
+from medcnn.printable import printable
+
+#: What constructors raise for arguments that they do not take.
+REFUSALS = (ValueError, TypeError, LookupError, ArithmeticError, AssertionError, AttributeError, RuntimeError)
+#: Modules of Lightning that check what a Trainer is given.
+_TRAINER = "pytorch_lightning.trainer.connectors."
+_RESTORING = "pytorch_lightning.trainer.connectors.checkpoint_connector"
 
 
 def as_mendable(error: BaseException) -> MedcnnError | None:
@@ -21,9 +28,47 @@ def as_mendable(error: BaseException) -> MedcnnError | None:
     for link in chain:
         if isinstance(link, ArgumentError | MisconfigurationException | yaml.YAMLError):
             return ConfigError(_one_line(link))
+        if isinstance(link, ValueError | TypeError) and _raised_in(link).startswith(_TRAINER) and not _restores(error):
+            return ConfigError(f"trainer: {_one_line(link)}")
         if isinstance(link, RuntimeError) and "loading state_dict" in str(link):
             return CheckpointError(f"the checkpoint is of another net than the config names: {_one_line(link)}")
+    if _restores(error):
+        return CheckpointError(
+            f"the training in the checkpoint cannot be resumed ({type(error).__name__}: {_one_line(error)}); take "
+            "another checkpoint, or fit from the start"
+        )
     return None
+
+
+def refused_arguments(error: BaseException) -> ConfigError:
+    """Return what a constructor refuses as one line that names its class."""
+    # jsonargparse wraps the error in an account of all types that it tried.
+    error = next((link for link in _chain(error) if "Does not validate against any" not in str(link)), error)
+    builder, trace = "a part of the configuration", error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_name == "__init__" and "self" in trace.tb_frame.f_locals:
+            builder = type(trace.tb_frame.f_locals["self"]).__name__
+        trace = trace.tb_next
+    return ConfigError(f"{builder} cannot be built from its arguments: {_one_line(error) or type(error).__name__}")
+
+
+def _restores(error: BaseException) -> bool:
+    """Return whether an error came up while Lightning took a training's state from a checkpoint."""
+    trace = error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_name.lstrip("_")
+        if trace.tb_frame.f_globals.get("__name__") == _RESTORING and name.startswith(("restore", "resume")):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def _raised_in(error: BaseException) -> str:
+    """Return the name of the module that raised an error."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -37,5 +82,4 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 600 else f"{text[:600]} ..."
+    return printable(" ".join(str(error).split()), 300)

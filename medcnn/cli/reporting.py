@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
 from medcnn.cli.judged import Judged
 from medcnn.errors import ReportError
 from medcnn.metrics.estimate import Estimate
@@ -23,6 +21,7 @@ from medcnn.report.page.blocks import Headline, Page, Section
 from medcnn.report.page.html import write_page
 from medcnn.report.segmentation_comparison import compared_cases_section
 from medcnn.report.segmentation_page import segmentation_page
+from medcnn.yaml_reader import YamlError, read_yaml
 
 #: Beside the page: what only people know of the model, to be filled in and given back with --about.
 ABOUT = "about.yaml"
@@ -44,17 +43,11 @@ def said_about(path: Path | None) -> dict[str, str]:
         what = f"{path.name} is a folder" if path.is_dir() else f"there is no file {path.name}"
         raise ReportError(f"{what}: give a YAML file with --about, as the {ABOUT} that stands beside each page")
     try:
-        return checked_about(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f" in line {mark.line + 1}" if mark is not None else ""
+        return checked_about(read_yaml(path))
+    except YamlError as error:
         raise ReportError(
-            f"{path.name} does not read as YAML{line} ({error.problem}): expected lines 'key: text', and a text with a "
-            'colon in it needs quotes, as key: "one: two"'
+            f"{error}; expected lines 'key: text', and a text with a colon in it needs quotes, as key: \"one: two\""
         ) from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        kind = type(error).__name__
-        raise ReportError(f"{path.name} does not read as YAML ({kind}): expected lines 'key: text'") from None
 
 
 def page_of(first: Judged, second: Judged | None, prevalence: float | None) -> Page:

@@ -1,19 +1,11 @@
 """What was typed, as a verb takes it; and what is wrong with it, in one line."""
 
-import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import fields, is_dataclass
+from typing import Any, get_args, get_type_hints
 
+from medcnn.cli.parse_errors import in_a_line
 from medcnn.errors import ConfigError
-
-_KEY = re.compile(r'Parser key "([^"]+)"')
-_EXPECTED = re.compile(r"Expected an? (?:<class '([\w.]+)'>|typing\.Literal(\[.*?\])|([\w.\[\]|, ]+))")
-_GIVEN = re.compile(r"(?:Given value|Got value): (.*)")
-#: Types as jsonargparse names them, in words.
-_KINDS = {
-    "float": "a number", "int": "a whole number", "bool": "true or false", "str": "text",
-    "list": "a list, as [one, other]", "Path": "a path", "PosixPath": "a path", "dict": "key: value pairs",
-}  # fmt: skip
 
 
 def parsed(verb: Callable[..., Any], words: Sequence[str], name: str) -> Any:
@@ -24,28 +16,16 @@ def parsed(verb: Callable[..., Any], words: Sequence[str], name: str) -> Any:
     """
     from jsonargparse import ArgumentError, auto_cli
 
+    from medcnn.cli.parsing import place_of, secure_parsing
+
+    secure_parsing()
+    options = [field.name for field in fields(verb)] if is_dataclass(verb) else []
     try:
-        return auto_cli(verb, args=list(words), prog=f"medcnn {name}", fail_untyped=False, exit_on_error=False)
+        made = auto_cli(verb, args=list(words), prog=f"medcnn {name}", fail_untyped=False, exit_on_error=False)
     except ArgumentError as error:
-        raise ConfigError(f"{in_a_line(str(error))}; medcnn {name} --help tells what it takes") from error
-
-
-def in_a_line(text: str) -> str:
-    """What jsonargparse says over several lines of types, as a person would."""
-    key, given = _KEY.search(text), _GIVEN.findall(text)
-    kinds = [_in_words(found) for found in _EXPECTED.finditer(text) if found.group(1) != "NoneType"]
-    if key and kinds:
-        value = given[-1].strip() if given else ""
-        hint = ' in quotes, as \'["1", "2"]\'' if kinds == ["text"] and value.startswith("[") else ""
-        said = f"{key.group(1)}{f' is {value}' if value else ''}"
-        return f"{said}: expected {' or '.join(dict.fromkeys(kinds))}{hint}"
-    line = " ".join(text.split())
-    return line if len(line) <= 300 else f"{line[:300]} ..."
-
-
-def _in_words(found: re.Match[str]) -> str:
-    name, literal, other = found.groups()
-    if literal:
-        return " or ".join(re.findall(r"'([^']*)'", literal)) or literal
-    short = (name or str(other)).strip().rpartition(".")[2]
-    return _KINDS.get(short, short)
+        raise ConfigError(f"{in_a_line(str(error), options)}; medcnn {name} --help tells what it takes") from error
+    for key, hint in get_type_hints(type(made)).items() if options else ():
+        if getattr(made, key, ...) is None and hint is not None and type(None) not in get_args(hint):
+            where = f" ({place})" if (place := place_of(key)) else ""
+            raise ConfigError(f"{key} has no value{where}; medcnn {name} --help tells what it takes")
+    return made

@@ -1,15 +1,15 @@
 """Reading and amending a training checkpoint without running anything it might hold."""
 
-import os
 import pickle
 import struct
-import uuid
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from medcnn.errors import CheckpointError
+from medcnn.files import write_atomic
+from medcnn.tasks.archive_limits import check_archive, check_content
 
 # What torch's restricted reader raises for a file that is damaged, hostile or something else altogether.
 UNREADABLE = (
@@ -37,10 +37,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"{path.name} is not a checkpoint of medcnn: it is no archive as torch writes them; "
             "take the file that `medcnn fit` names"
         )
+    check_archive(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         raise CheckpointError(_why_unreadable(path.name, error)) from error
+    check_content(found, path.name, path.stat().st_size)
     missing = [name for name in NEEDED if not isinstance(found, dict) or not isinstance(found.get(name), dict)]
     if missing:
         raise CheckpointError(
@@ -58,19 +60,7 @@ def amend_checkpoint(path: Path, **entries: Any) -> None:
     """
     path = Path(path)
     checkpoint = read_checkpoint(path) | entries
-    write_whole(path, lambda draft: torch.save(checkpoint, draft))
-
-
-def write_whole(path: Path, write: Any) -> None:
-    """Let ``write(draft)`` fill a file beside the target, then put it in the target's place."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        write(draft)
-        with draft.open("rb") as stream:
-            os.fsync(stream.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_atomic(path, lambda draft: torch.save(checkpoint, draft))
 
 
 def _why_unreadable(name: str, error: BaseException) -> str:

@@ -18,6 +18,7 @@ from medcnn.tasks.decision import Decision
 from medcnn.tasks.fit_of_parts import check_counts, explained
 from medcnn.tasks.optimization import LRSchedulerCallable, OptimizerCallable, optimizer_and_schedule
 from medcnn.tasks.plain import plain_only
+from medcnn.tasks.schema import check_classes
 
 Batch = dict[str, Tensor]
 
@@ -189,7 +190,7 @@ class CaseTask(pl.LightningModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back the decision and the origin."""
         kept = checkpoint.get("decision")
-        self.decision = Decision.from_dict(kept) if kept else None
+        self.decision = None if kept is None else Decision.from_dict(kept, self.classes, self.multilabel)
         origin = checkpoint.get("medcnn", {})
         self.run_id, self.data_digest = origin.get("run_id", ""), origin.get("data_digest", "")
         self.image_shape = tuple(origin.get("image_shape", ()))
@@ -233,12 +234,13 @@ def checked_classes(classes: Sequence[str], least: int = 2) -> tuple[str, ...]:
     """The names as they came.
 
     Raises:
-        ConfigError: They are fewer than ``least``, or two are alike.
+        ConfigError: They are fewer than ``least``, two are alike, or one cannot be printed.
     """
-    names = tuple(classes)
-    if isinstance(classes, str) or len(names) < least or len(set(names)) < len(names):
-        raise ConfigError(f"classes are {classes!r}; expected at least {least} different names")
-    return names
+    try:
+        check_classes(classes, "classes", least)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    return tuple(classes)
 
 
 def training_cases(data: Any) -> tuple[str, ...]:

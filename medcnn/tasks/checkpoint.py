@@ -14,17 +14,24 @@ import safetensors.torch
 from torch import Tensor
 
 import medcnn
-from medcnn.errors import CheckpointError
-from medcnn.tasks.archive import read_checkpoint, write_whole
+from medcnn.errors import CheckpointError, ConfigError
+from medcnn.files import write_atomic
+from medcnn.tasks.archive import read_checkpoint
 from medcnn.tasks.base import CaseTask
 from medcnn.tasks.build import build
 from medcnn.tasks.decision import Decision
 from medcnn.tasks.plain import is_plain
+from medcnn.tasks.schema import check_product
 
 WEIGHTS, RECIPE = "weights.safetensors", "product.json"
 # What only training needs: it would be built for nothing, and could refuse a file that scores well.
 TRAINING_ONLY = ("optimizer", "scheduler", "decay_all")
 PARTS = ("task", "preprocess", "classes", "multilabel", "decision", "provenance")
+#: Bytes of a recipe (it names the training cases), and of the list of tensors in the weights.
+MAX_RECIPE, MAX_HEADER = 256 << 20, 32 << 20
+#: Parameters of parts that a net builds and then replaces.
+SLACK = 1_000_000
+LISTS = ("image_shape", "trained_on", "spacing_mm")
 PLACE = re.compile(r"(/|~/|\\\\|[A-Za-z]:[\\/]|file:)\S*[\\/]\S+")
 
 
@@ -69,11 +76,10 @@ class Product:
                 f"{Path(path).name} does not say how its {', '.join(lacking) or 'task'} was made, for it was passed "
                 "as a ready object; make the task with medcnn.tasks.build.build, or train with `medcnn fit`"
             )
-        data = found.get("datamodule_hyper_parameters") or {}
         parts = {
             "task": {"class_path": class_path,
                      "init_args": {k: v for k, v in arguments.items() if k not in TRAINING_ONLY}},
-            "preprocess": list(data.get("preprocess") or []),
+            "preprocess": _preprocess(found, Path(path).name),
             "classes": arguments["classes"],
             "multilabel": arguments.get("multilabel", False),
             "decision": found.get("decision"),
@@ -81,15 +87,13 @@ class Product:
                 "run_id": origin.get("run_id", ""),
                 "medcnn_version": origin.get("version", ""),
                 "data_digest": origin.get("data_digest", ""),
-                "image_shape": list(origin.get("image_shape", ())),
-                "trained_on": list(origin.get("trained_on", ())),
+                "image_shape": origin.get("image_shape", []),
+                "trained_on": origin.get("trained_on", []),
+                # Of a segmentation alone, as its digest has always been.
+                **{key: origin[key] for key in ("per_voxel", "spacing_mm") if origin.get(key)},
             },
         }  # fmt: skip
-        if origin.get("per_voxel"):
-            parts["provenance"]["per_voxel"] = True
-        if origin.get("spacing_mm"):
-            parts["provenance"]["spacing_mm"] = [float(size) for size in origin["spacing_mm"]]
-        return cls._of(dict(found["state_dict"]), parts, Path(path).name)
+        return cls._of(found["state_dict"], parts, Path(path).name)
 
     @classmethod
     def from_folder(cls, folder: Path) -> "Product":
@@ -100,10 +104,12 @@ class Product:
         """
         folder = Path(folder)
         try:
-            parts = json.loads((folder / RECIPE).read_text("utf-8"))
-            content = (folder / WEIGHTS).read_bytes()
+            parts = json.loads(_content(folder / RECIPE, MAX_RECIPE))
+            content = _content(folder / WEIGHTS)
+            if int.from_bytes(content[:8], "little") > MAX_HEADER:
+                raise ValueError(f"{WEIGHTS} has a header of more than {MAX_HEADER:,} bytes")
             weights = safetensors.torch.load(content)
-        except (OSError, ValueError, RecursionError, safetensors.SafetensorError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError, safetensors.SafetensorError) as error:
             first = (str(error).splitlines() or [""])[0][:160]
             raise CheckpointError(
                 f"{folder.name} is no model folder, or is damaged ({type(error).__name__}: {first}); "
@@ -114,24 +120,28 @@ class Product:
         return cls._of(weights, parts, folder.name)
 
     @classmethod
-    def _of(cls, weights: dict[str, Any], parts: Mapping[str, Any], name: str) -> "Product":
+    def _of(cls, weights: Mapping[Any, Any], parts: Mapping[str, Any], name: str) -> "Product":
         wrong = [key for key in PARTS if key not in parts or not is_plain(parts[key])]
-        if wrong or not all(isinstance(value, Tensor) for value in weights.values()):
+        if wrong or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()):
             raise CheckpointError(f"{name} holds no plain {', '.join(wrong) or 'weights'}; medcnn did not write it")
+        check_product(parts, name)
+        if parts["decision"] is not None:
+            Decision.from_dict(parts["decision"], parts["classes"], parts["multilabel"])
         for text in _texts({key: parts[key] for key in PARTS}):
             if PLACE.fullmatch(text):
                 raise CheckpointError(
                     f"{name} names a place on the machine that trained it, {text[:80]!r}; a model that leaves must "
                     "not: take that argument out of the configuration and fit again"
                 )
+        origin = dict(parts["provenance"])
         return cls(
-            weights=weights,
+            weights=dict(weights),
             task=dict(parts["task"]),
             preprocess=[dict(part) for part in parts["preprocess"]],
             classes=tuple(parts["classes"]),
-            multilabel=bool(parts["multilabel"]),
+            multilabel=parts["multilabel"],
             decision=parts["decision"],
-            provenance=dict(parts["provenance"]),
+            provenance=origin | {key: list(origin[key]) for key in LISTS if key in origin},
         )
 
     def to_folder(self, folder: Path) -> None:
@@ -141,8 +151,8 @@ class Product:
         content = self._packed
         recipe = self._parts | {"weights_sha256": hashlib.sha256(content).hexdigest(), "written_by": medcnn.__version__}
         text = json.dumps(recipe, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        write_whole(folder / WEIGHTS, lambda draft: draft.write_bytes(content))
-        write_whole(folder / RECIPE, lambda draft: draft.write_text(text, "utf-8"))
+        write_atomic(folder / WEIGHTS, lambda draft: draft.write_bytes(content))
+        write_atomic(folder / RECIPE, lambda draft: draft.write_text(text, "utf-8"))
 
     @cached_property
     def digest(self) -> str:
@@ -156,7 +166,11 @@ class Product:
         Raises:
             CheckpointError: A class outside the allow-list, or weights that do not fit it.
         """
-        task = build(self.task)
+        try:
+            stored = sum(weight.numel() for weight in self.weights.values())
+            task = build(self.task, parameters=SLACK + 2 * stored)
+        except ConfigError as error:
+            raise CheckpointError(f"the model cannot be built: {error}") from error
         if not isinstance(task, CaseTask):
             raise CheckpointError(f"the model is a {self.task.get('class_path')}; expected a task of medcnn")
         try:
@@ -164,7 +178,8 @@ class Product:
         except RuntimeError as error:
             first = " ".join(str(error).split())[:200]
             raise CheckpointError(f"the weights do not fit the model's description: {first}") from error
-        task.decision = Decision.from_dict(self.decision) if self.decision else None
+        given = self.decision
+        task.decision = None if given is None else Decision.from_dict(given, self.classes, self.multilabel)
         task.run_id, task.data_digest = self.provenance.get("run_id", ""), self.provenance.get("data_digest", "")
         task.image_shape = tuple(self.provenance.get("image_shape", ()))
         task.spacing_mm = tuple(self.provenance.get("spacing_mm", ()))
@@ -196,6 +211,25 @@ def open_product(path: Path) -> Product:
     """
     path = Path(path)
     return Product.from_folder(path) if path.is_dir() else Product.from_checkpoint(path)
+
+
+def _content(path: Path, most: int | None = None) -> bytes:
+    """Return what an ordinary file holds: a device or a pipe has no end."""
+    if not path.is_file():
+        raise OSError(f"there is no file {path.name}")
+    if most is not None and path.stat().st_size > most:
+        raise ValueError(f"{path.name} has more than {most:,} bytes")
+    return path.read_bytes()
+
+
+def _preprocess(found: Mapping[str, Any], name: str) -> Any:
+    data = found.get("datamodule_hyper_parameters")
+    if data is None:
+        return []
+    if not isinstance(data, Mapping):
+        raise CheckpointError(f"{name} holds no plain preprocess; medcnn did not write it")
+    given = data.get("preprocess")
+    return list(given) if isinstance(given, tuple) else [] if given is None else given
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -12,6 +12,8 @@ from torch import Tensor
 from medcnn.errors import CheckpointError
 from medcnn.metrics.calibration import temperature_of
 from medcnn.metrics.operating_point import threshold_for_sensitivity, widened
+from medcnn.printable import printable
+from medcnn.tasks.schema import check_by_class, check_number, shown
 
 
 @dataclass(frozen=True)
@@ -51,27 +53,25 @@ class Decision:
         return {name: _plain(value) for name, value in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> "Decision":
-        """The decision a checkpoint holds.
+    def from_dict(cls, given: Any, classes: Sequence[str] | None = None, multilabel: bool = False) -> "Decision":
+        """Return the decision that a checkpoint holds.
+
+        Args:
+            given: What ``to_dict`` made.
+            classes: The model's, for which there must be a threshold each, or one for the second of two; None where
+                they are not known.
+            multilabel: Whether several of the classes may be present together.
 
         Raises:
-            CheckpointError: A part is missing, unknown or no number.
+            CheckpointError: A part is missing, unknown, of a wrong type or out of range.
         """
         try:
-            parts = {f.name: given[f.name] for f in fields(cls)}
-            numbers = {
-                name: {str(key): math.nan if value is None else float(value) for key, value in parts[name].items()}
-                for name in ("thresholds", "sensitivity", "specificity")
-            }
-            decision = cls(**{**parts, **numbers, "temperature": float(parts["temperature"])})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(
-                f"the model's decision does not read as one ({type(error).__name__}: {error}); "
-                "take the checkpoint that `medcnn fit` wrote"
-            ) from error
-        if not (math.isfinite(decision.temperature) and decision.temperature > 0):
-            raise CheckpointError(f"the model's temperature is {decision.temperature}; expected a number above 0")
-        return decision
+            parts = _checked_parts(given, classes)
+            if classes is not None:
+                _check_thresholds(parts["thresholds"], classes, multilabel)
+        except ValueError as error:
+            raise CheckpointError(f"the model's {error}; take the checkpoint that `medcnn fit` wrote") from error
+        return cls(**parts)
 
     def call(self, probabilities: Tensor, classes: Sequence[str], multilabel: bool = False) -> list[str]:
         """What each case is called: one class, or the findings joined by ``;`` ("" for none).
@@ -92,6 +92,58 @@ class Decision:
         if len(classes) == 2:
             return names[(rows[:, 1] >= limits[1]).astype(int)].tolist()
         return names[rows.argmax(axis=1)].tolist()
+
+
+def _checked_parts(given: Any, classes: Sequence[str] | None) -> dict[str, Any]:
+    known = {part.name for part in fields(Decision)}
+    if not isinstance(given, Mapping) or given.keys() != known:
+        keys = set(map(str, given)) if isinstance(given, Mapping) else set()
+        wrong = ", ".join(sorted(keys ^ known))
+        raise ValueError(
+            f"decision lacks or does not know {printable(wrong, 120)}; expected {', '.join(sorted(known))}"
+        )
+    if type(given["cases"]) is not int or given["cases"] < 0:
+        raise ValueError(f"decision.cases is {shown(given['cases'])}; expected a number of cases")
+    if not isinstance(given["chosen_on"], str) or printable(given["chosen_on"], 40) != given["chosen_on"]:
+        raise ValueError(f"decision.chosen_on is {shown(given['chosen_on'])}; expected the name of a split")
+    reasons = check_by_class(given["reasons"], "decision.reasons", classes and [*classes, "temperature"])
+    if not all(isinstance(reason, str) for reason in reasons.values()):
+        raise ValueError("decision.reasons holds more than texts")
+    shares = {
+        part: {
+            name: _share(value, f"decision.{part} of {name}", part != "thresholds" or name in reasons)
+            for name, value in check_by_class(given[part], f"decision.{part}", classes).items()
+        }
+        for part in ("thresholds", "sensitivity", "specificity")
+    }
+    positives = check_by_class(given["positives"], "decision.positives", classes)
+    for name, value in positives.items():
+        if type(value) is not int or value < 0:
+            raise ValueError(f"decision.positives of {name} is {shown(value)}; expected a number of cases")
+    return {
+        **given,
+        **shares,
+        "temperature": check_number(given["temperature"], "temperature", 1e-6, 1e6),
+        "target_sensitivity": check_number(given["target_sensitivity"], "decision.target_sensitivity", 1e-6, 1),
+        "positives": dict(positives),
+        "reasons": dict(reasons),
+    }
+
+
+def _share(value: Any, place: str, may_lack: bool) -> float:
+    """Return a share, or NaN for None where one may be lacking: a threshold only with the reason why."""
+    if value is None and may_lack:
+        return math.nan
+    return check_number(value, place, 0, 1)
+
+
+def _check_thresholds(thresholds: Mapping[str, float], classes: Sequence[str], multilabel: bool) -> None:
+    called = set(classes[1:] if len(classes) == 2 and not multilabel else classes)
+    if thresholds.keys() != called:
+        raise ValueError(
+            f"thresholds are for {', '.join(sorted(thresholds)) or 'no class'}; expected one for each of "
+            f"{', '.join(sorted(called)):.200}"
+        )
 
 
 def calibrated(logits: Tensor, temperature: float, multilabel: bool) -> Tensor:

@@ -43,10 +43,13 @@ def optimizer_and_schedule(
     A scheduler says by an attribute ``interval`` ("step" or "epoch") how often it steps, and is told the number of
     optimizer steps where it has ``set_total_steps``.
     """
-    built = optimizer(parameter_groups(net, decay_all))
-    if scheduler is None:
+    try:
+        built = optimizer(parameter_groups(net, decay_all))
+        schedule = None if scheduler is None else scheduler(built)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"the optimizer or its scheduler refuses its arguments: {error}") from error
+    if schedule is None:
         return {"optimizer": built}
-    schedule = scheduler(built)
     if hasattr(schedule, "set_total_steps"):
         total = trainer.estimated_stepping_batches
         if not math.isfinite(total) or total < 1:

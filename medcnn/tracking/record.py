@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-import yaml
 from PIL import Image
 
 from medcnn.report.intervals import auroc_intervals, interval_ends
@@ -23,6 +22,7 @@ from medcnn.tracking.results import outcome_of, write_results
 from medcnn.tracking.scrub import scrub, scrub_yaml
 from medcnn.tracking.segmented import overlays_of_fixed_cases, scores_of, write_scores
 from medcnn.tracking.surroundings import describe_code, describe_machine, describe_packages
+from medcnn.yaml_reader import load_yaml
 
 # What can be told of a task is told by what it offers: the first of these that finds what it needs.
 LOOKS: tuple[tuple[str, Callable[..., Any]], ...] = (
@@ -154,7 +154,7 @@ class RunRecord(pl.Callback):
             logger.log_config(dict(pl_module.hparams))
             return
         scrubbed = scrub_yaml(self.config_text)
-        logger.log_config(yaml.safe_load(scrubbed) or {})
+        logger.log_config(load_yaml(scrubbed) or {})
         logger.experiment.log_text(logger.run_id, scrubbed, "config.yaml")
 
     def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import medcnn.tracking.environment  # noqa: F401  # isort: skip
-import yaml
 from mlflow.entities import LifecycleStage, Metric, Run
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -27,6 +26,7 @@ from medcnn.tracking.learning import CURVE_TAG
 from medcnn.tracking.models import fetch
 from medcnn.tracking.notes import NOTE, scrubbed_lines
 from medcnn.tracking.store import open_store
+from medcnn.yaml_reader import YamlError, load_yaml
 
 #: The newest run that ended well; points of a learning curve only where there is no other.
 LAST = "last"
@@ -63,7 +63,7 @@ def fetch_run(uri: str, tracking_uri: str | None = None) -> RunFacts:
         status=run.info.status,
         tags=dict(run.data.tags),
         metrics=dict(run.data.metrics),
-        config=_read(folder / "config.yaml", yaml.safe_load),
+        config=_read(folder / "config.yaml", load_yaml),
         data=_read(folder / "data.json", json.loads),
         decision=_read(folder / "decision.json", json.loads),
         model=_model_of(run.info.run_id, tracking_uri),
@@ -220,7 +220,7 @@ def _read(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     """What a file of a run says; nothing where there is none, or it is not what medcnn wrote."""
     try:
         found = parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+    except (OSError, ValueError, RecursionError, YamlError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -231,9 +231,11 @@ def _model_of(run_id: str, tracking_uri: str | None) -> dict[str, Any]:
         described = _read(fetch(f"runs:/{run_id}", tracking_uri) / "product.json", json.loads)
     except TrackingError:  # a run of a test alone, or one that broke off
         return {}
-    task = described.get("task", {})
+    task = described.get("task")
+    task = task if isinstance(task, Mapping) else {}
     kept = ("classes", "multilabel", "preprocess", "provenance", "decision")
-    net = task.get("init_args", {}).get("net", {})
+    arguments = task.get("init_args")
+    net = arguments.get("net") if isinstance(arguments, Mapping) else None
     paths = {"task": task.get("class_path", ""), "net": net.get("class_path", "") if isinstance(net, Mapping) else ""}
     return paths | {name: described[name] for name in kept if name in described}
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from medcnn.yaml_reader import YamlError, load_yaml
+
 LOCAL = "<local>"
 PERSON = "<person>"
 HOST = "<host>"
@@ -82,8 +84,8 @@ def scrub_yaml(text: str) -> str:
     Comments go: they are free text, in which no key says what is a place.
     """
     try:
-        parsed = yaml.safe_load(text)
-    except yaml.YAMLError:
+        parsed = load_yaml(text)
+    except YamlError:
         return scrub_text(text)
     return yaml.safe_dump(scrub(parsed), sort_keys=False, allow_unicode=True) if parsed is not None else ""
 

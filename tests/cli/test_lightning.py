@@ -301,3 +301,18 @@ def test_a_fit_can_do_without_a_logger(place: Place, capsys: pytest.CaptureFixtu
     words = ["fit", "--config", str(place.config), "--trainer.logger", "false", "--trainer.max_epochs", "1"]
     assert main(words) == 0
     assert "not tracked" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("loops", 5), ("callbacks", "x"), ("optimizer_states", {"a": 1}), ("lr_schedulers", None), ("decision", [])],
+)
+def test_a_damaged_training_state_is_refused_in_one_line(
+    part: str, value: object, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = place.folder / "damaged.ckpt"
+    torch.save(read_checkpoint(place.checkpoint("last")) | {part: value}, damaged)
+    words = ["fit", "--config", str(place.config), "--trainer.logger", "false", "--ckpt_path", str(damaged)]
+    assert main([*words, "--trainer.max_epochs", "9"]) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "the training in the checkpoint cannot be resumed" in line or "the model's decision" in line

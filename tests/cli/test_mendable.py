@@ -3,7 +3,7 @@
 import pytest
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from medcnn.cli.mendable import as_mendable
+from medcnn.cli.mendable import as_mendable, refused_arguments
 from medcnn.errors import CheckpointError, ConfigError, ManifestError
 
 
@@ -33,3 +33,17 @@ def test_weights_of_another_net_are_a_matter_of_the_checkpoint() -> None:
 @pytest.mark.parametrize("bug", [ZeroDivisionError(), RuntimeError("shape mismatch"), KeyError("label")])
 def test_a_bug_stays_a_bug(bug: Exception) -> None:
     assert as_mendable(bug) is None
+
+
+class Net:
+    """Refuses its argument."""
+
+    def __init__(self, width: int) -> None:
+        if width < 1:
+            raise ValueError(f"width is\n{width}")
+
+
+def test_what_a_constructor_refuses_names_its_class() -> None:
+    with pytest.raises(ValueError, match="width") as caught:
+        Net(0)
+    assert str(refused_arguments(caught.value)) == "Net cannot be built from its arguments: width is 0"

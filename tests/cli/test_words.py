@@ -1,8 +1,16 @@
 """A mistake on the command line is told in one line, in words that are not Python's."""
 
+from pathlib import Path
+
 import pytest
 
 from medcnn.cli.main import main
+
+
+def test_a_key_without_a_value_is_named_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "score.yaml").write_text("model: a\nsource: b\nout: c\nworkers:\n")
+    assert main(["score", "--config", str(tmp_path / "score.yaml")]) == 2
+    assert "workers has no value (score.yaml, line 4)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

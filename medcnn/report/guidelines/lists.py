@@ -5,11 +5,10 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
-import yaml
-
 from medcnn.report.facts import RunFacts
 from medcnn.report.guidelines.known import known_answers
 from medcnn.report.page.blocks import Checklist, Item, Page, Section, Text
+from medcnn.yaml_reader import load_yaml
 
 #: Files of this package: number, topic, question and where the answer comes from, point by point.
 GUIDELINES = ("claim_2024", "tripod_ai")
@@ -18,7 +17,7 @@ GUIDELINES = ("claim_2024", "tripod_ai")
 def guideline(name: str) -> dict[str, Any]:
     """``title`` and ``items`` of a guideline, as its file holds them."""
     text = files("medcnn.report.guidelines").joinpath(f"{name}.yaml").read_text("utf-8")
-    found: dict[str, Any] = yaml.safe_load(text)
+    found: dict[str, Any] = load_yaml(text, f"{name}.yaml")
     return found
 
 

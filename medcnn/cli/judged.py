@@ -16,7 +16,7 @@ from medcnn.report.outcome_table import at_threshold, outcome_from_table
 
 VERBS = {"test": "test", "val": "validate"}
 # Names that medcnn made, of which none leads to a person.
-_PSEUDONYM = r"[cp][0-9a-f]{12}"
+_PSEUDONYM = r"[cpu][0-9a-f]{12}"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from medcnn.errors import ConfigError, ManifestError
 from medcnn.io.find import find_files
 from medcnn.io.manifest import Manifest
 from medcnn.io.medmnist import SPLITS, read_npz
+from medcnn.positive import EITHER
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def audit(
     patients, contents = cases["patient"].iloc[readable].tolist(), cases["content"].iloc[readable].tolist()
     near = find_near_copies(thumbnails, patients, contents, false_pairs)
     near = replace(near, pairs=readable[near.pairs])
-    known = patient is not None or bool(cases["patient"].duplicated().any())
+    known = manifest is not None and manifest.patients_told
     where = source if manifest is None else manifest.root
     return Audit(cases, exact_copies(cases), near, known, where, () if manifest is None else manifest.notes)
 
@@ -148,7 +149,7 @@ def _manifest(
     patient: str | None,
 ) -> Manifest | None:
     try:
-        return open_manifest(source, root, classes, label, findings, patient)
+        return open_manifest(source, root, classes, label, findings, patient, positive=EITHER)
     except ManifestError:
         # A folder without class folders is audited all the same, if nothing was asked that needs them.
         if source.is_dir() and classes is None and patient is None:

@@ -39,9 +39,10 @@ class Product:
         classes: Names, in the order of the logits.
         multilabel: Whether several findings may stand together.
         decision: ``Decision.to_dict()``; None where no validation has chosen one.
-        provenance: run_id, medcnn_version, data_digest, image_shape ``(C, *spatial)``, trained_on: the pseudonyms of
-            the training cases, so that no test counts one of them. Where the answer is a segmentation also per_voxel,
-            and spacing_mm: the usual voxel size along each axis of prepared cases.
+        provenance: run_id, medcnn_version, data_digest, image_shape ``(C, *spatial)``, trained_on and
+            trained_patients: names of the training cases by content and of their patients, so that no test counts one
+            of them. Of two classes also positive; where the answer is a segmentation also per_voxel, and spacing_mm:
+            the usual voxel size along each axis of prepared cases.
     """
 
     weights: dict[str, Tensor]
@@ -85,6 +86,10 @@ class Product:
                 "trained_on": list(origin.get("trained_on", ())),
             },
         }  # fmt: skip
+        if "trained_patients" in origin:  # absent from checkpoints that name cases by pseudonym
+            parts["provenance"]["trained_patients"] = list(origin["trained_patients"])
+        if origin.get("positive"):
+            parts["provenance"]["positive"] = str(origin["positive"])
         if origin.get("per_voxel"):
             parts["provenance"]["per_voxel"] = True
         if origin.get("spacing_mm"):
@@ -177,6 +182,12 @@ class Product:
             CheckpointError: One of them is outside the allow-list.
         """
         return [build(spec) for spec in self.preprocess]
+
+    @property
+    def positive(self) -> str | None:
+        """Name of the positive class where there is one: the second of two that exclude each other."""
+        binary = len(self.classes) == 2 and not (self.multilabel or self.provenance.get("per_voxel"))
+        return self.classes[1] if binary else None
 
     @property
     def _parts(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 def test_class_folders_are_read_and_the_pattern_tells_the_patient(folder: Path) -> None:
     data = ChestXrayDataModule(folder, patient=r"pattern:^(p\d+)_", fractions=(0.2, 0.2), workers=0)
     data.setup()
-    assert data.classes == ("ill", "normal")
+    assert data.classes == ("normal", "ill")
     assert data.cases["patient"].nunique() == 10
     assert data.cases.groupby("patient")["split"].nunique().max() == 1
 

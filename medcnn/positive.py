@@ -21,6 +21,9 @@ PRESENT = frozenset((
     "findings", "lesion", "lesions", "pathology", "pathologic", "pathological", "pathologies", "yes", "true", "krank",
     "malade", "enfermo", "enferma", "dementia", "demented",
 ))  # fmt: skip
+#: Answers to whether there is a finding, as columns of 0 and 1 are also written.
+TRUE = frozenset(("1", "true", "t", "yes", "y", "positive", "pos", "present"))
+FALSE = frozenset(("0", "false", "f", "no", "n", "negative", "neg", "absent"))
 #: Words that turn the meaning of the others around.
 NOT = frozenset(("no", "non", "not", "without", "free", "ohne", "kein", "keine", "sans", "senza", "sin"))
 #: The same words cut short.

@@ -8,11 +8,14 @@ from typing import Any
 import pandas as pd
 
 from medcnn.errors import ReportError
+from medcnn.io.columns import candidates
+from medcnn.io.patients import identifier, patient_source
 from medcnn.io.subgroups import describing_columns
 from medcnn.io.table import read_table
+from medcnn.printable import printable
 from medcnn.report.facts import TABLE, RunFacts
 from medcnn.report.outcome import Outcome
-from medcnn.report.outcome_table import at_threshold, outcome_from_table
+from medcnn.report.outcome_table import at_threshold, outcome_from_table, refuse_undecided
 
 VERBS = {"test": "test", "val": "validate"}
 # Names that medcnn made, of which none leads to a person.
@@ -105,7 +108,9 @@ def judged_table(path: Path, split: str, numbers: Numbers, classes: Sequence[str
         ManifestError: The file is no table.
         ReportError: It holds no predictions.
     """
-    frame, notes = nameless(read_table(path), numbers)
+    given, assumed = _by_role(read_table(path), path.name)
+    frame, notes = nameless(given, numbers)
+    notes = [*assumed, *notes]
     dropped: list[str] = []
 
     def describing(columns: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -113,10 +118,29 @@ def judged_table(path: Path, split: str, numbers: Numbers, classes: Sequence[str
         dropped.extend(left_out)
         return kept, left_out
 
+    if not classes:
+        refuse_undecided(frame)
     outcome = outcome_from_table(frame, classes, split=split, describing=describing)
     if dropped:
         notes.append(f"left out, for they may name a person: {', '.join(name[:60] for name in dropped)}")
     return Judged(RunFacts(name=TABLE), split, outcome, notes=notes)
+
+
+def _by_role(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """The table with its columns of patients and labels under these names; and what was assumed."""
+    notes, renamed = list(frame.attrs["notes"]), {}
+    owner = patient_source(None, frame, name).column
+    if owner is not None and owner != "patient" and "patient" not in frame:
+        renamed[owner] = "patient"
+    labels = candidates(list(frame.columns), "label")
+    if "label" not in frame and len(labels) == 1 and not any(str(one).startswith("label/") for one in frame):
+        renamed[labels[0]] = "label"
+    notes += [f"column {printable(old, 40)} is read as {new}" for old, new in renamed.items()]
+    frame = frame.rename(columns=renamed)
+    for column in frame.columns.intersection(["case", "patient"]):
+        # One spelling of an identifier, as 7 for 7.0; a patient that is not known stays blank.
+        frame[column] = [identifier(value) or "" for value in frame[column]]
+    return frame, notes
 
 
 def nameless(frame: pd.DataFrame, numbers: Numbers) -> tuple[pd.DataFrame, list[str]]:

@@ -174,8 +174,8 @@ class MedcnnCLI(LightningCLI):
             print(f"warning: {line}, and on_leak is allow", file=sys.stderr)
             return
         raise LeakError(
-            f"{line}, so the metrics would be worth nothing: give {self.subcommand} the same source, seed and fractions "
-            "as fit, or cases that the model has not seen"
+            f"{line}, so the metrics would be worth nothing: give {self.subcommand} the same source, seed and "
+            "fractions as fit, or cases that the model has not seen"
         )
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:

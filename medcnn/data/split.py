@@ -26,8 +26,8 @@ def split_cases(
         patients: Pseudonym of each case's patient.
         labels: int ``(n,)`` with -1 unknown, or float ``(n, K)`` with NaN unknown.
         fractions: Shares of the cases for validation and test; either may be 0.
-        seed: Decides who goes where, with the contents: the order of the rows, their paths and the key of the pseudonyms
-            have no part in it, so a split is the same on every machine.
+        seed: Decides who goes where, with the contents: neither the order of the rows, nor their paths, nor the key
+            of the pseudonyms has a part in it, so a split is the same on every machine.
         contents: Digest of each case's pixels; equal ones are kept together. The patients decide the draw without them.
         given: A split for each case, honored as it stands. Where it has training but no validation cases, validation is
             taken out of training. All empty means none is given.

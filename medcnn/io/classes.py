@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from medcnn.errors import ManifestError
-from medcnn.io.table import BLANK, FALSE, TRUE, UNKNOWN, refuse_unknown, same_text, without_point
-from medcnn.positive import order_classes, positive_of
+from medcnn.io.table import BLANK, UNKNOWN, refuse_unknown, same_text, without_point
+from medcnn.positive import EITHER, FALSE, TRUE, order_classes, positive_of
 from medcnn.printable import printable
 
 #: How a user names the positive class of a cohort.
@@ -29,7 +29,7 @@ def labels(
     Args:
         column: Names of classes or whole numbers.
         classes: The classes in order; all values found if None.
-        positive: The positive one of two; by what their names mean if None.
+        positive: The positive one of two; by what their names mean if None. With ``EITHER`` two spellings are a note.
 
     Raises:
         ManifestError: If a value is neither a class nor its number, or two spellings may be one class.
@@ -38,15 +38,18 @@ def labels(
     values = [without_point(same_text(value)) for value in column]
     blank = _blank_words(values, classes)
     known = [value for value in values if value.lower() not in blank]
+    alike = ""
     if classes is None:
-        refuse_spellings(known, f"column {column.name}")
+        alike = spellings(known, f"column {column.name}")
+        if alike and positive != EITHER:
+            raise ManifestError(alike)
         given = sorted(set(known), key=lambda value: (0, int(value), "") if _is_whole(value) else (1, 0, value))
     else:
         given = [str(name) for name in classes]
     names, notes = ordered(given, positive, found=classes is None) if given else ((), ())
     number = _numbers(given, names)
     refuse_unknown(column.name, values, set(number), f"expected {', '.join(names)} or blank")
-    notes = (*_notes(column.name, values, number), *notes)
+    notes = (*_notes(column.name, values, number), *notes, *([alike] if alike else []))
     return np.array([number.get(value, -1) for value in values], np.int64), names, notes
 
 
@@ -65,31 +68,30 @@ def ordered(names: Sequence[str], positive: str | None, *, found: bool) -> tuple
         return order_classes(names, positive, OPTION), ()
     if len(names) == 2 and positive_of(names) == names[0]:
         shown = [printable(name, 40) for name in names]
-        note = f"classes puts {shown[1]} second, so it is the positive class, and not {shown[0]}; {OPTION} names another"
+        note = (
+            f"classes puts {shown[1]} second, so it is the positive class, and not {shown[0]}; {OPTION} names another"
+        )
         return tuple(names), (note,)
     return tuple(names), ()
 
 
-def refuse_spellings(values: Iterable[str], where: str) -> None:
-    """Refuse names that differ in capitals, blanks, form of Unicode or length of the same word alone.
-
-    Raises:
-        ManifestError: Naming the spellings and what to do.
-    """
+def spellings(values: Iterable[str], where: str) -> str:
+    """Name what differs in capitals, blanks or form of Unicode alone, or is short for another, and what to do; or ""."""
     counts = Counter(values)
     words = {_key(value) for value in counts}
     yes_or_no = words <= TRUE | FALSE
-    spellings: dict[str, list[str]] = defaultdict(list)
+    groups: dict[str, list[str]] = defaultdict(list)
     for value, _ in counts.most_common():
         key = _key(value)
-        spellings[("yes" if key in TRUE else "no") if yes_or_no else _SHORT.get(key, key)].append(value)
-    alike = [group for group in spellings.values() if len(group) > 1]
-    if alike:
-        shown = "; ".join(", ".join(_shown(one, group) for one in group[:6]) for group in alike[:4])
-        raise ManifestError(
-            f"{where}: {shown} look like spellings of one class ({len(spellings)} classes in place of {len(counts)}): "
-            f"write each alike, as {printable(alike[0][0], 40)}; if they are different classes, name all with classes"
-        )
+        groups[("yes" if key in TRUE else "no") if yes_or_no else _SHORT.get(key, key)].append(value)
+    alike = [group for group in groups.values() if len(group) > 1]
+    if not alike:
+        return ""
+    shown = "; ".join(", ".join(_shown(one, group) for one in group[:6]) for group in alike[:4])
+    return (
+        f"{where}: {shown} seem to be spellings of one class ({len(groups)} classes in place of {len(counts)}): write "
+        f"each alike, as {printable(alike[0][0], 40)}; if they are different classes, name all with classes"
+    )
 
 
 def _key(value: str) -> str:

@@ -73,5 +73,7 @@ def find_column(
         return found[0]
     shown = ", ".join(printable(name, 40) for name in (found or columns)[:12])
     if found:
-        raise ManifestError(f"manifest {table}: column {wanted} is missing and several could be meant ({shown}); {option}")
+        raise ManifestError(
+            f"manifest {table}: column {wanted} is missing and several could be meant ({shown}); {option}"
+        )
     raise ManifestError(f"manifest {table}: column {printable(wanted, 40)} is missing; found {shown}; {option}")

@@ -50,14 +50,18 @@ def read_cells(data: bytes, name: str) -> Cells:
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
-        raise ManifestError(f"manifest {name}: expected CSV or Parquet; a quote is not closed, or a cell ({error})") from None
+        raise ManifestError(
+            f"manifest {name}: expected CSV or Parquet; a quote is not closed, or a cell ({error})"
+        ) from None
     filled = [(at, [cell.strip() for cell in row]) for at, row in enumerate(rows, 1) if any(map(str.strip, row))]
     if not filled:
         raise ManifestError(f"manifest {name}: the file is empty; expected a row of names and one row per image")
     names = _header(filled[0][1], name)
     body, short = _same_length(filled[1:], names, name, separator)
     if short:
-        notes.append(f"{len(short)} rows end before the last column (first row {short[0]}); what is missing counts as blank")
+        notes.append(
+            f"{len(short)} rows end before the last column (first row {short[0]}); what is missing counts as blank"
+        )
     columns = [list(cells) for cells in zip(*body, strict=True)] if body else [[] for _ in names]
     unnamed = [at for at, one in enumerate(names) if not one]
     if any(any(columns[at]) for at in unnamed):
@@ -93,9 +97,13 @@ def _decoded(data: bytes, name: str) -> tuple[str, list[str]]:
         text = data.decode(encoding)
     except UnicodeDecodeError:
         if encoding != "utf-8":
-            raise ManifestError(f"manifest {name}: expected {encoding} text and it is damaged; save it as CSV UTF-8") from None
+            raise ManifestError(
+                f"manifest {name}: expected {encoding} text and it is damaged; save it as CSV UTF-8"
+            ) from None
         text = data.decode("cp1252", errors="replace")
-        notes = ["the table is not UTF-8 and was read as Windows-1252; where names have wrong letters, save it as CSV UTF-8"]
+        notes = [
+            "the table is not UTF-8 and was read as Windows-1252; where names have wrong letters, save it as CSV UTF-8"
+        ]
     if _CONTROL.search(text) or text.count("\ufffd") > len(text) // 100:
         raise ManifestError(f"manifest {name}: expected CSV or Parquet, found a file that is no text")
     return text, notes

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from medcnn.errors import ManifestError
-from medcnn.io.classes import labels, ordered, refuse_spellings
+from medcnn.io.classes import labels, ordered, spellings
 from medcnn.io.columns import candidates, find_column
 from medcnn.io.find import find_files
 from medcnn.io.find_volumes import find_volumes
@@ -20,6 +20,7 @@ from medcnn.io.identity import Pseudonyms, key_file
 from medcnn.io.patients import PatientSource, patient_source, patients
 from medcnn.io.subgroups import describing_columns
 from medcnn.io.table import finding, is_split_name, read_table, split_name, split_names
+from medcnn.positive import EITHER
 from medcnn.printable import printable
 
 _RESERVED = ("case", "path", "patient", "split")
@@ -198,8 +199,6 @@ def folder_manifest(
     folders = sorted({name for base in bases for name in _subfolders(root / base)}) if classes is None else classes
     if len(folders) < 2:
         raise ManifestError(f"folder {root.name}: expected two or more class folders, found {len(folders)}")
-    if classes is None:
-        refuse_spellings(folders, f"class folders of {root.name}")
     rows, others = [], 0
     for base, split in bases.items():
         for name in folders:
@@ -207,14 +206,19 @@ def folder_manifest(
             rows += [(image.relative_to(root).as_posix(), split, str(name)) for image in images]
             others += unknown
     _refuse_empty_classes({row[2] for row in rows}, folders, root.name)
+    alike = spellings(folders, f"class folders of {root.name}") if classes is None else ""
+    if alike and positive != EITHER:
+        raise ManifestError(alike)
     classes, on_labels = ordered([str(name) for name in folders], positive, found=classes is None)
     paths = [row[0] for row in rows]
     target = {"label": np.array([classes.index(row[2]) for row in rows], np.int64)}
     cases = case_table(root, paths, [row[1] for row in rows], target, source, pd.DataFrame())
-    notes = (*cases.notes, *on_labels)
+    notes = (*cases.notes, *on_labels, *([alike] if alike else []))
     if others:
         notes = (*notes, f"{others} files under the class folders are no images and were left out")
-    return Manifest(cases.table, root, classes, False, notes=notes, patients_told=cases.patients_told, place=cases.place)
+    return Manifest(
+        cases.table, root, classes, False, notes=notes, patients_told=cases.patients_told, place=cases.place
+    )
 
 
 def _paths_of_columns(
@@ -277,7 +281,9 @@ def _targets(
         numbers, names, notes = labels(given[label], classes, positive)
         return {"label": numbers}, names, notes
     if positive:
-        raise ManifestError("positive is for two classes that exclude each other; of findings each is positive: leave it out")
+        raise ManifestError(
+            "positive is for two classes that exclude each other; of findings each is positive: leave it out"
+        )
     taken = sorted(set(findings) & set(_RESERVED))
     if not findings or taken or len(set(findings)) < len(findings):
         raise ManifestError(f"findings: expected columns, each once, none called {', '.join(taken or _RESERVED)}")

@@ -27,7 +27,7 @@ class PatientSource(NamedTuple):
         words: The source, for messages.
         column: The column that holds them, or None.
         find: From a file to its patient, or None.
-        assumed: Whether the column was recognized by its name.
+        assumed: Whether a column of another name than ``patient`` was recognized.
     """
 
     words: str
@@ -76,7 +76,7 @@ def patient_source(spec: str | None, given: pd.DataFrame, name: str) -> PatientS
     columns = list(given.columns)
     if spec is None:
         column = _recognized(given, name)
-        return PatientSource(f"column {column}" if column else "", column, None, column is not None)
+        return PatientSource(f"column {column}" if column else "", column, None, column not in (None, "patient"))
     kind, _, value = spec.partition(":")
     if kind == "column":
         if value not in columns:
@@ -124,8 +124,12 @@ def _by_pairs(find: Callable[[Path], str | None]) -> Callable[[Path], str | None
 
 def _recognized(given: pd.DataFrame, name: str) -> str | None:
     """The column whose name means a patient; the first of several that group the cases alike."""
-    found = [column for column in given.columns if plain(column) in SYNONYMS["patient"] and any(map(_id, given[column]))]
-    groups = [tuple(pd.factorize(given[column].map(_id))[0].tolist()) for column in found]
+    found = [
+        column
+        for column in given.columns
+        if plain(column) in SYNONYMS["patient"] and any(map(identifier, given[column]))
+    ]
+    groups = [tuple(pd.factorize(given[column].map(identifier))[0].tolist()) for column in found]
     if len(set(groups)) > 1:
         shown = " and ".join(printable(column, 40) for column in found[:4])
         raise ManifestError(
@@ -135,8 +139,8 @@ def _recognized(given: pd.DataFrame, name: str) -> str | None:
     return next((column for column in found if plain(column) == "patient"), found[0] if found else None)
 
 
-def _id(text: str) -> str | None:
-    """An identifier in one spelling: 7.0 is 7, whatever blanks and form of Unicode; None where it is a blank word."""
+def identifier(text: str) -> str | None:
+    """Return an identifier in one spelling, as 7 for 7.0; None where it is a word for unknown."""
     value = without_point(same_text(text))
     return None if value.lower() in NO_PATIENT else value
 
@@ -144,7 +148,7 @@ def _id(text: str) -> str | None:
 def patients(source: PatientSource, given: pd.DataFrame, paths: Sequence[str], root: Path, names: Pseudonyms) -> Owners:
     """Read the patient of each case."""
     if source.column is not None:
-        found = [_id(value) for value in given[source.column]]
+        found = [identifier(value) for value in given[source.column]]
     elif source.find is not None:
         found = [source.find(root / path) for path in paths]
     else:

@@ -10,13 +10,12 @@ import pandas as pd
 
 from medcnn.errors import ManifestError
 from medcnn.io.dialect import read_cells, with_points
+from medcnn.positive import FALSE, TRUE
 from medcnn.printable import printable
 
 #: Words for a value that is not known, in small letters.
 BLANK = frozenset(("", "nan", "na", "n/a", "none", "null", "<na>"))
 UNKNOWN = BLANK | {"-1", "unknown"}
-TRUE = frozenset(("1", "true", "t", "yes", "y", "positive", "pos", "present"))
-FALSE = frozenset(("0", "false", "f", "no", "n", "negative", "neg", "absent"))
 _SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),

@@ -202,8 +202,8 @@ class CaseTask(pl.LightningModule, ABC):
         known = (checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY) or {}).get("classes")
         if known and list(known) != list(self.classes):
             raise CheckpointError(
-                f"the checkpoint's classes are {', '.join(map(str, known))} and the cohort's {', '.join(self.classes)}: "
-                "name the cohort's classes in the checkpoint's order"
+                f"the checkpoint's classes are {', '.join(map(str, known))} and the cohort's "
+                f"{', '.join(self.classes)}: name the cohort's classes in the checkpoint's order"
             )
         kept = checkpoint.get("decision")
         self.decision = Decision.from_dict(kept) if kept else None

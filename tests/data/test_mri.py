@@ -55,7 +55,7 @@ def test_class_folders_hold_files_and_series_and_the_header_tells_the_patient(fo
     data = BrainMriDataModule(folder, patient="dicom", fractions=(0.2, 0.2), workers=0)
     data.setup()
     assert (data.classes, data.in_channels, len(data.cases)) == (("well", "ill"), 1, 12)
-    assert data.cases["label"].tolist().count(0) == 8
+    assert data.cases["label"].tolist().count(1) == 8
     assert data.cases["patient"].nunique() == 11
     assert data.cases.groupby("patient")["split"].nunique().max() == 1
     assert next(iter(data.train_dataloader()))["image"].shape[1:] == (1, *SHAPE)

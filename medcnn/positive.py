@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from medcnn.errors import ConfigError
@@ -126,13 +126,16 @@ def _signs(names: Sequence[str]) -> tuple[Meaning, Meaning] | None:
     """The meanings of -1 and 1, - and +, y and n, t and f; None for other names."""
     stripped = [name.strip().casefold().removesuffix(".0") for name in names]
     if set(stripped) in ({"-1", "1"}, {"-", "+"}, {"-1", "+1"}):
-        first, second = ("absent" if name[0] == "-" else "present" for name in stripped)
-        return first, second
+        return _either(name[0] != "-" for name in stripped)
     for letters in _LETTERS:
         if set(stripped) <= {*letters, *letters.values()}:
-            first, second = ("present" if letters.get(name, name) in ("yes", "true") else "absent" for name in stripped)
-            return first, second
+            return _either(letters.get(name, name) in ("yes", "true") for name in stripped)
     return None
+
+
+def _either(present: Iterable[bool]) -> tuple[Meaning, Meaning]:
+    first, second = present
+    return "present" if first else "absent", "present" if second else "absent"
 
 
 def _words(name: str) -> list[str]:

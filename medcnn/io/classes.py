@@ -76,7 +76,7 @@ def ordered(names: Sequence[str], positive: str | None, *, found: bool) -> tuple
 
 
 def spellings(values: Iterable[str], where: str) -> str:
-    """Name what differs in capitals, blanks or form of Unicode alone, or is short for another, and what to do; or ""."""
+    """Name what differs in capitals, blanks or form of Unicode alone or is short for another, and say what to do."""
     counts = Counter(values)
     words = {_key(value) for value in counts}
     yes_or_no = words <= TRUE | FALSE

@@ -104,7 +104,7 @@ def _decoded(data: bytes, name: str) -> tuple[str, list[str]]:
         notes = [
             "the table is not UTF-8 and was read as Windows-1252; where names have wrong letters, save it as CSV UTF-8"
         ]
-    if _CONTROL.search(text) or text.count("\ufffd") > len(text) // 100:
+    if _CONTROL.search(text) or (notes and text.count("\ufffd") > len(text) // 100):
         raise ManifestError(f"manifest {name}: expected CSV or Parquet, found a file that is no text")
     return text, notes
 

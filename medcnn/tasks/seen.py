@@ -27,11 +27,12 @@ class Overlap(NamedTuple):
 
     def describe(self, split: str) -> str:
         """The counts in words."""
-        parts = [f"{self.trained} of the {self.cases} {split} cases were trained on"] if self.trained else []
-        if self.patients:
-            what = "further ones" if parts else f"of the {self.cases} {split} cases"
-            parts.append(f"{self.patients} {what} show patients who were trained on")
-        return ", and ".join(parts)
+        trained = f"{self.trained} of the {self.cases} {split} cases were trained on"
+        if not self.patients:
+            return trained
+        if not self.trained:
+            return f"{self.patients} of the {self.cases} {split} cases show patients who were trained on"
+        return f"{trained}, and the patients of {self.patients} others were"
 
 
 class Seen(NamedTuple):

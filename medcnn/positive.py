@@ -105,7 +105,7 @@ def order_classes(names: Sequence[str], positive: str | None, option: str) -> tu
         shown = [printable(name, 60) for name in names]
         raise ConfigError(
             f"the classes are {shown[0]} and {shown[1]}, and neither name alone means disease or its absence: name the "
-            f"class to be detected, as {option} {_quoted(shown[1])}"
+            f"class to be detected, {option} {_quoted(shown[0])} or {option} {_quoted(shown[1])}"
         )
     return (names[1], names[0]) if found == names[0] else tuple(names)
 

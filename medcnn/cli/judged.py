@@ -129,7 +129,7 @@ def judged_table(path: Path, split: str, numbers: Numbers, classes: Sequence[str
 def _by_role(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
     """The table with its columns of patients and labels under these names; and what was assumed."""
     notes, renamed = list(frame.attrs["notes"]), {}
-    owner = patient_source(None, frame, name).column
+    owner = patient_source(None, frame, name, "name the one meant patient").column
     if owner is not None and owner != "patient" and "patient" not in frame:
         renamed[owner] = "patient"
     labels = candidates(list(frame.columns), "label")

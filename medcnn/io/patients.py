@@ -62,20 +62,23 @@ def is_known_patient(pseudonym: str) -> bool:
     return pseudonym.startswith(_KNOWN)
 
 
-def patient_source(spec: str | None, given: pd.DataFrame, name: str) -> PatientSource:
+def patient_source(
+    spec: str | None, given: pd.DataFrame, name: str, remedy: str = "set patient to column:NAME"
+) -> PatientSource:
     """The source that ``column:NAME``, ``pattern:REGEX``, ``pairs:REGEX``, ``dicom`` or None asks for.
 
     Args:
         spec: As the user gave it; None takes the column whose name means a patient, where there is one.
         given: The manifest, empty for a folder.
         name: The manifest's or folder's name, for messages.
+        remedy: What to do where several columns could be meant.
 
     Raises:
         ManifestError: If the column is not there, the pattern is none, or several columns could be meant.
     """
     columns = list(given.columns)
     if spec is None:
-        column = _recognized(given, name)
+        column = _recognized(given, name, remedy)
         return PatientSource(f"column {column}" if column else "", column, None, column not in (None, "patient"))
     kind, _, value = spec.partition(":")
     if kind == "column":
@@ -122,7 +125,7 @@ def _by_pairs(find: Callable[[Path], str | None]) -> Callable[[Path], str | None
     return find_pair
 
 
-def _recognized(given: pd.DataFrame, name: str) -> str | None:
+def _recognized(given: pd.DataFrame, name: str, remedy: str) -> str | None:
     """The column whose name means a patient; the first of several that group the cases alike."""
     found = [
         column
@@ -133,8 +136,7 @@ def _recognized(given: pd.DataFrame, name: str) -> str | None:
     if len(set(groups)) > 1:
         shown = " and ".join(printable(column, 40) for column in found[:4])
         raise ManifestError(
-            f"manifest {name}: columns {shown} could name the patient and group the cases differently: set patient to "
-            "column:NAME"
+            f"manifest {name}: columns {shown} could name the patient and group the cases differently: {remedy}"
         )
     return next((column for column in found if plain(column) == "patient"), found[0] if found else None)
 

@@ -96,7 +96,7 @@ def test_a_copied_cohort_is_split_alike_on_every_machine(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
 ) -> None:
     before = split_of_contents(folder, patient=r"pattern:(p\d+)_", **settings)
-    assert not [path for path in folder.rglob(".*")]  # nothing is left in the folder of a cohort
+    assert not list(folder.rglob(".*"))  # nothing is left in the folder of a cohort
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     rows = []
     for number, path in enumerate(sorted(folder.rglob("*.png"), key=lambda path: path.name[::-1])):

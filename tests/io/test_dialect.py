@@ -35,13 +35,10 @@ def test_every_dialect_gives_the_same_cells(separator: str, encoding: str, end: 
     assert any("Windows-1252" in note for note in cells.notes) == (encoding == "cp1252")
 
 
-@given(
-    st.lists(
-        st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zs"]), max_size=8), min_size=3, max_size=3),
-        min_size=1, max_size=8,
-    ),
-    st.sampled_from(",;\t|"),
-)  # fmt: skip
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zs"]), max_size=8)
+
+
+@given(st.lists(st.lists(texts, min_size=3, max_size=3), min_size=1, max_size=8), st.sampled_from(",;\t|"))
 def test_what_the_csv_module_writes_is_read_back(rows: list[list[str]], separator: str) -> None:
     stream = io.StringIO()
     csv.writer(stream, delimiter=separator).writerows([["one", "two", "three"], *rows])

@@ -40,7 +40,7 @@ def test_the_one_column_that_means_a_patient_is_used(tmp_path: Path, name: str) 
 def test_two_columns_that_group_alike_are_one_and_others_are_asked_for(tmp_path: Path) -> None:
     rows = ["a.png,0,7,S1", "b.png,1,7,S1", "c.png,1,8,S2"]
     assert groups(table(tmp_path, "path,label,patient_id,subject", *rows)) == [0, 0, 2]
-    with pytest.raises(ManifestError, match="columns patient_id and subject could name the patient.*column:NAME"):
+    with pytest.raises(ManifestError, match=r"columns patient_id and subject could name the patient.*column:NAME"):
         table(tmp_path, "path,label,patient_id,subject", *rows[:2], "c.png,1,8,S1")
     found = table(tmp_path, "path,label,patient,subject", "a.png,0,7,", "b.png,1,7,", "c.png,1,8,")
     assert groups(found) == [0, 0, 2]

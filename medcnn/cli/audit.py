@@ -71,7 +71,9 @@ def lines(summary: dict[str, Any]) -> list[str]:
         several = f"{patients['with_several_films']} of them with several films ({patients['films_of_those']} films"
         told.append(f"patients: {patients['patients']}, {several}, at most {patients['most_films']} each)")
     else:
-        told.append("patients: not told apart; --patient says where the patient is")
+        told.append(
+            "patients: not known, so each file counts as one of its own; name them with --patient where you can"
+        )
     told.append(
         f"exact copies: {copies['pairs']} pairs, {copies['surplus_films']} films more than there are pictures; "
         f"{copies['pairs_across_labels']} pairs under different labels, {copies['pairs_across_splits']} across splits, "

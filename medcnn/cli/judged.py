@@ -56,7 +56,7 @@ def judged_run(uri: str, split: str) -> Judged:
     facts = replace(facts, model=_with_digest(facts))
     place = None if facts.folder is None else facts.folder / split
     if place is not None and (place / "cases.csv").is_file():
-        table = pd.read_csv(place / "cases.csv", dtype={"case": str, "patient": str, "class": str})
+        table = _read_own(place / "cases.csv", {"case": str, "patient": str, "class": str})
         return Judged(facts, split, None, scores=table)
     outcome = _outcome_of(facts, split)
     if outcome is None:
@@ -162,10 +162,14 @@ def _outcome_of(facts: RunFacts, split: str) -> Outcome | None:
     path = None if facts.folder is None else facts.folder / split / "predictions.csv"
     if path is None or not path.is_file():
         return None
-    # Words such as "None" or "NA" name classes and groups as well as any.
-    frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"case": str, "patient": str})
+    frame = _read_own(path, {"case": str, "patient": str})
     thresholds = facts.decision.get("thresholds") or {}
     return outcome_from_table(frame, facts.model.get("classes"), thresholds, split=split)
+
+
+def _read_own(path: Path, types: dict[str, type]) -> pd.DataFrame:
+    """A table that medcnn wrote; words such as "None" or "NA" name classes and groups as well as any."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=types)
 
 
 def _with_digest(facts: RunFacts) -> dict[str, Any]:

@@ -150,7 +150,7 @@ class MedcnnCLI(LightningCLI):
 
     def _refuse_seen_cases(self) -> None:
         """Refuse to evaluate on cases that were trained on; they get there by another seed, or under another name."""
-        splits = {"test": "test", "validate": "val"}
+        splits = {"test": "test", "validate": "val", "predict": "test"}
         if self.product is None or self.subcommand not in splits:
             return
         origin = self.product.provenance
@@ -169,9 +169,9 @@ class MedcnnCLI(LightningCLI):
         found = seen.overlap(self.datamodule, splits[self.subcommand])
         if not found:
             return
-        line = found.describe({"validate": "validation"}.get(self.subcommand, self.subcommand))
-        if self.datamodule.on_leak == "allow":
-            print(f"warning: {line}, and on_leak is allow", file=sys.stderr)
+        line = found.describe("validation" if self.subcommand == "validate" else "test")
+        if self.datamodule.on_leak == "allow" or self.subcommand == "predict":
+            print(f"warning: {line}: what is measured on them is worth nothing", file=sys.stderr)
             return
         raise LeakError(
             f"{line}, so the metrics would be worth nothing: give {self.subcommand} the same source, seed and "

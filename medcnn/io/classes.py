@@ -15,6 +15,8 @@ from medcnn.printable import printable
 
 #: How a user names the positive class of a cohort.
 OPTION = "--data.init_args.positive"
+#: So many values may be classes in any column.
+_MANY = 20
 _SHORT = {"y": "yes", "n": "no", "t": "true", "f": "false", "pos": "positive", "neg": "negative"}
 
 
@@ -40,7 +42,7 @@ def labels(
     known = [value for value in values if value.lower() not in blank]
     alike = ""
     if classes is None:
-        alike = spellings(known, f"column {column.name}")
+        alike = spellings(known, f"column {column.name}") or _too_many(known, column.name)
         if alike and positive != EITHER:
             raise ManifestError(alike)
         given = sorted(set(known), key=lambda value: (0, int(value), "") if _is_whole(value) else (1, 0, value))
@@ -75,7 +77,18 @@ def ordered(names: Sequence[str], positive: str | None, *, found: bool) -> tuple
     return tuple(names), ()
 
 
-def spellings(values: Iterable[str], where: str) -> str:
+def _too_many(values: Sequence[str], name: object) -> str:
+    """What to say of a column that holds no classes, such as measurements or names; "" where it can be classes."""
+    count = len(set(values))
+    if count <= max(_MANY, len(values) / 2):
+        return ""
+    return (
+        f"column {name}: {count} different values in {len(values)} cases, as of a measurement or a name; expected "
+        "classes: name another column with label, or the classes with classes"
+    )
+
+
+def spellings(values: Iterable[str], where: str, what: str = "class") -> str:
     """Name what differs in capitals, blanks or form of Unicode alone or is short for another, and say what to do."""
     counts = Counter(values)
     words = {_key(value) for value in counts}
@@ -88,9 +101,10 @@ def spellings(values: Iterable[str], where: str) -> str:
     if not alike:
         return ""
     shown = "; ".join(", ".join(_shown(one, group) for one in group[:6]) for group in alike[:4])
+    remedy = "; if they are different, name all with classes" if what == "class" else ""
     return (
-        f"{where}: {shown} seem to be spellings of one class ({len(groups)} classes in place of {len(counts)}): write "
-        f"each alike, as {printable(alike[0][0], 40)}; if they are different classes, name all with classes"
+        f"{where}: {shown} seem to be spellings of one {what} ({len(groups)} in place of {len(counts)}): write each "
+        f"alike, as {printable(alike[0][0], 40)}{remedy}"
     )
 
 

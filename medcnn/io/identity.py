@@ -55,11 +55,20 @@ def key_file() -> Path:
     """Return where the key of the pseudonyms is: the file that ``MEDCNN_KEY`` names, else among the user's data.
 
     It is never in the folder of a cohort, where it would travel, or stay behind, with the images.
+
+    Raises:
+        MedcnnError: The user has no home folder.
     """
     if named := os.environ.get("MEDCNN_KEY"):
         return Path(named).expanduser()
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    return Path(data) / "medcnn" / "pseudonyms.key"
+    if data := os.environ.get("XDG_DATA_HOME"):
+        return Path(data) / "medcnn" / "pseudonyms.key"
+    try:
+        return Path.home() / ".local" / "share" / "medcnn" / "pseudonyms.key"
+    except RuntimeError:
+        raise MedcnnError(
+            "this user has no home folder for the key of the pseudonyms: set MEDCNN_KEY to a file"
+        ) from None
 
 
 def patient_in_dicom(path: Path) -> str | None:

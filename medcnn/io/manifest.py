@@ -126,6 +126,9 @@ def read_manifest(
         more = f" and {len(dropped) - 8} more" if dropped[8:] else ""
         notes = (*notes, f"columns that may name a person are no subgroups and are left out: {shown}{more}")
     kept = tuple(str(name) for name in subgroups.columns)
+    words = [name for name in kept if subgroups[name].dtype == object]
+    alike = [spellings(filter(None, subgroups[name]), f"column {printable(name, 40)}", "group") for name in words]
+    notes = (*notes, *(line for line in alike if line))
     table = cases.table.assign(**{name: subgroups[name].to_numpy() for name in kept})
     return Manifest(
         table, root, names, findings is not None, kept, dropped, notes, tuple(map(tuple, further)),

@@ -82,6 +82,7 @@ def patient_source(
         return PatientSource(f"column {column}" if column else "", column, None, column not in (None, "patient"))
     kind, _, value = spec.partition(":")
     if kind == "column":
+        value = value if value in columns else next((one for one in columns if plain(one) == plain(value)), value)
         if value not in columns:
             raise ManifestError(f"{name}: no column {value} for the patient; found {', '.join(columns) or 'none'}")
         return PatientSource(f"column {value}", value, None)

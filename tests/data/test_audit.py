@@ -124,3 +124,19 @@ def test_labels_that_are_missing_or_misspelled_are_noted(tmp_path: Path) -> None
     assert found.summary()["labels"] == {"yes": 1, "Yes": 1, "no": 1}
     assert any("yes, Yes seem to be spellings of one class" in note for note in found.notes)
     assert any(note.startswith("1 of 4 cases have no label") for note in found.notes)
+
+
+def test_a_folder_without_classes_has_patients_and_says_why_no_labels(tmp_path: Path) -> None:
+    for k in range(6):
+        film(tmp_path / f"p{k // 2}_{k}.png", k)
+    found = audit(tmp_path, patient=r"pattern:^(p\d+)_", workers=0)
+    assert found.summary()["patients"] == {
+        "known": True, "patients": 3, "with_several_films": 3, "films_of_those": 6, "most_films": 2,
+        "in_several_splits": 0,
+    }  # fmt: skip
+    assert found.notes[0].startswith("read without labels: ")
+
+
+def test_an_archive_names_no_patient(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="names no patient"):
+        audit(tmp_path / "some.npz", patient="dicom")

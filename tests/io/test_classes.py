@@ -28,7 +28,7 @@ def test_the_finding_is_the_second_class_in_any_order(order: int) -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        (["yes", "Yes", "YES", "y", "no", "n"], ["yes, Yes, YES, y", "no, n", "2 classes in place of 6"]),
+        (["yes", "Yes", "YES", "y", "no", "n"], ["yes, Yes, YES, y", "no, n", "2 in place of 6"]),
         (["Normal", "normal", "ill"], ["Normal, normal"]),
         (["1", "0", "yes", "no"], ["1, yes", "0, no"]),
         (["lung_opacity", "lung opacity", "Lung-Opacity", "normal"], ["lung_opacity, lung opacity, Lung-Opacity"]),
@@ -91,3 +91,10 @@ def test_where_names_are_numbers_no_other_number_is_a_class() -> None:
     assert labels(column("1", "2"), ["1", "2"])[0].tolist() == [0, 1]
     with pytest.raises(ManifestError, match="found '0' in row 3"):
         labels(column("1", "0"), ["1", "2"])
+
+
+def test_a_column_of_measurements_is_no_column_of_classes() -> None:
+    values = [f"{number / 7:.3f}" for number in range(60)]
+    with pytest.raises(ManifestError, match="60 different values in 60 cases"):
+        labels(column(*values), None)
+    assert len(labels(column(*(str(number % 21) for number in range(60))), None)[1]) == 21

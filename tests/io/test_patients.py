@@ -82,3 +82,8 @@ def test_ages_with_decimal_commas_describe_groups(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_text("\n".join(["path;label;age", *rows, ";;", ""]), encoding="utf-8-sig")
     found = read_manifest(tmp_path / "m.csv")
     assert found.table["age"].tolist() == [40.5 + at for at in range(14)]
+
+
+def test_spellings_of_a_group_are_noted(tmp_path: Path) -> None:
+    found = table(tmp_path, "path,label,sex", "a.png,0,F", "b.png,1,f", "c.png,1,M", "d.png,0,")
+    assert any("column sex: F, f seem to be spellings of one group" in note for note in found.notes)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medcnn.printable import printable
+
 
 @dataclass
 class Audit:
@@ -52,7 +54,7 @@ class Audit:
         )
         print("\n".join(lines(told.summary())))
         for note in told.notes:
-            print(f"note: {note}")
+            print(f"note: {printable(note)}")
         if self.out is not None:
             written = write_audit(told, self.out)
             print(f"{', '.join(path.name for path in written)} are in {self.out}; they name files, so keep them here")
@@ -93,4 +95,4 @@ def lines(summary: dict[str, Any]) -> list[str]:
 
 
 def _listed(counts: dict[str, int]) -> str:
-    return " (" + ", ".join(f"{name} {count}" for name, count in counts.items()) + ")" if counts else ""
+    return " (" + ", ".join(f"{printable(name, 60)} {count}" for name, count in counts.items()) + ")" if counts else ""

@@ -233,8 +233,8 @@ def _paths_of_columns(
         for other, earlier in zip(columns, found[:number], strict=False):
             if shared := sorted(set(paths) & set(earlier)):
                 raise ManifestError(
-                    f"manifest {name}: {shared[0]} stands in column {other} and in column {columns[number]}; expected "
-                    "an image of its own in each"
+                    f"manifest {name}: {printable(shared[0])} is in column {other} and in column {columns[number]}; "
+                    "expected an image of its own in each"
                 )
     return found
 
@@ -245,11 +245,13 @@ def _relative_paths(column: "pd.Series[str]", root: Path, name: str, volumes: bo
     twice = [path for path, count in Counter(paths).items() if count > 1]
     if twice:
         rows = [row for row, path in enumerate(paths, 2) if path == twice[0]]
-        raise ManifestError(f"manifest {name}: {len(twice)} files are named twice, first {twice[0]} in rows {rows[:3]}")
+        raise ManifestError(
+            f"manifest {name}: {len(twice)} files are named twice, first {printable(twice[0])} in rows {rows[:3]}"
+        )
     there = Path.exists if volumes else Path.is_file
     missing = [(row, path) for row, path in enumerate(paths, 2) if not there(root / path)]
     if missing:
-        shown = ", ".join(f"{path} (row {row})" for row, path in missing[:3])
+        shown = ", ".join(f"{printable(path)} (row {row})" for row, path in missing[:3])
         raise ManifestError(f"manifest {name}: {len(missing)} of {len(paths)} files are not under {root.name}: {shown}")
     return paths
 

@@ -203,7 +203,7 @@ class CaseTask(pl.LightningModule, ABC):
         if known and list(known) != list(self.classes):
             raise CheckpointError(
                 f"the checkpoint's classes are {', '.join(map(str, known))} and the cohort's "
-                f"{', '.join(self.classes)}: name the cohort's classes in the checkpoint's order"
+                f"{', '.join(self.classes)}: set classes, or positive, as the checkpoint has them"
             )
         kept = checkpoint.get("decision")
         self.decision = Decision.from_dict(kept) if kept else None

@@ -113,7 +113,7 @@ def test_a_table_that_cannot_be_meant_is_told(folder: Path) -> None:
         BrainMriDataModule(folder, sequences=["t1", "t1"])
     rows = ["well/sub-0.nii.gz,ill/sub-1.nii.gz,a", "ill/sub-1.nii.gz,well/sub-2.nii.gz,b"]
     (folder / "table.csv").write_text("\n".join(["t1,flair,label", *rows]))
-    with pytest.raises(ManifestError, match=r"ill/sub-1\.nii\.gz stands in column t1 and in column flair"):
+    with pytest.raises(ManifestError, match=r"ill/sub-1\.nii\.gz is in column t1 and in column flair"):
         BrainMriDataModule(folder / "table.csv", sequences=["t1", "flair"])
 
 

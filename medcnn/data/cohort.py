@@ -163,7 +163,7 @@ def split_cohort(
         conflicts=label_conflicts(contents, labels),
         excluded=tally(prepared.excluded.values()),
         flags=tally(flag for flags in prepared.flags for flag in flags),
-        digest=content_table_digest(contents, labels, settled.splits),
+        digest=content_table_digest(contents, labels, table["split"].tolist()),
         left_out=int((kept != settled.splits).sum()),
         patients_told=cohort.patients_told,
         contents=tuple(contents),
@@ -181,7 +181,7 @@ def label_array(table: pd.DataFrame, classes: Sequence[str], multilabel: bool) -
 
 
 def content_table_digest(contents: Sequence[str], labels: np.ndarray, splits: Sequence[str] | np.ndarray) -> str:
-    """Name of a cohort by what it shows, its labels and its splits; the order of the cases has no part in it."""
+    """Name a cohort by what it shows, its labels and the splits it came with, whatever the order of the cases."""
     lines = sorted(map(str, zip(contents, labels.tolist(), list(splits), strict=True)))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

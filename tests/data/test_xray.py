@@ -167,3 +167,20 @@ def test_the_positive_class_is_given_recognized_or_asked_for(folder: Path) -> No
         ChestXrayDataModule(folder)
     assert ChestXrayDataModule(folder, positive="bacteria").classes == ("virus", "bacteria")
     assert audit(folder, workers=0).summary()["labels"] == {"bacteria": 10, "virus": 10}
+
+
+def test_the_digest_knows_no_path_no_order_and_no_seed_but_every_label(folder: Path) -> None:
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+    rows = [f"{path},{path.split('/')[0]}" for path in paths]
+
+    def digest(rows: list[str], seed: int = 0) -> str:
+        (folder / "m.csv").write_text("\n".join(["path,label", *rows]))
+        data = ChestXrayDataModule(folder / "m.csv", seed=seed, fractions=(0.2, 0.2), workers=0)
+        data.setup()
+        return str(data.describe()["digest"])
+
+    first = digest(rows)
+    assert digest(rows[::-1], seed=1) == first
+    (folder / paths[0]).rename(folder / "renamed.png")
+    assert digest([rows[0].replace(paths[0], "renamed.png"), *rows[1:]]) == first
+    assert digest([rows[0].replace(f"{paths[0]},ill", "renamed.png,normal"), *rows[1:]]) != first

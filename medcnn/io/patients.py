@@ -16,6 +16,8 @@ from medcnn.printable import printable
 #: Words for a patient that is not known, in small letters.
 NO_PATIENT = BLANK | {"unknown", "-", "?"}
 
+#: Fewer cases than this may all be of one patient.
+_FEW = 10
 #: First letter of the pseudonym of a patient, and of a case whose patient is not known.
 _KNOWN, _OWN = "p", "u"
 
@@ -129,9 +131,7 @@ def _by_pairs(find: Callable[[Path], str | None]) -> Callable[[Path], str | None
 def _recognized(given: pd.DataFrame, name: str, remedy: str) -> str | None:
     """The column whose name means a patient; the first of several that group the cases alike."""
     found = [
-        column
-        for column in given.columns
-        if plain(column) in SYNONYMS["patient"] and any(map(identifier, given[column]))
+        column for column in given.columns if plain(column) in SYNONYMS["patient"] and _may_name(column, given[column])
     ]
     groups = [tuple(pd.factorize(given[column].map(identifier))[0].tolist()) for column in found]
     if len(set(groups)) > 1:
@@ -140,6 +140,12 @@ def _recognized(given: pd.DataFrame, name: str, remedy: str) -> str | None:
             f"manifest {name}: columns {shown} could name the patient and group the cases differently: {remedy}"
         )
     return next((column for column in found if plain(column) == "patient"), found[0] if found else None)
+
+
+def _may_name(name: str, column: "pd.Series[str]") -> bool:
+    """Whether a column of such a name can hold patients: not where it is empty, or has one topic for all cases."""
+    distinct = {identifier(value) for value in column} - {None}
+    return len(distinct) > (0 if plain(name) == "patient" or len(column) < _FEW else 1)
 
 
 def identifier(text: str) -> str | None:

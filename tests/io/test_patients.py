@@ -87,3 +87,10 @@ def test_ages_with_decimal_commas_describe_groups(tmp_path: Path) -> None:
 def test_spellings_of_a_group_are_noted(tmp_path: Path) -> None:
     found = table(tmp_path, "path,label,sex", "a.png,0,F", "b.png,1,f", "c.png,1,M", "d.png,0,")
     assert any("column sex: F, f seem to be spellings of one group" in note for note in found.notes)
+
+
+def test_a_column_that_is_alike_for_all_cases_names_no_patient(tmp_path: Path) -> None:
+    rows = [f"{number}.png,{number % 2},chest" for number in range(12)]
+    found = table(tmp_path, "path,label,subject", *rows)
+    assert not found.patients_told
+    assert found.dropped == ("subject",)

@@ -17,6 +17,8 @@ _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
+#: Characters that nobody sees and no word needs: zero-width spaces and marks of direction or byte order.
+HIDDEN = re.compile("[\u200b\u200e\u200f\u2060\ufeff]")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 _COMMA = re.compile(r"[-+]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][-+]?\d+)?")
 _NUMBER = re.compile(r"[-+]?\d+([eE][-+]?\d+)?")
@@ -46,14 +48,15 @@ def read_cells(data: bytes, name: str) -> Cells:
         ManifestError: It is no text, its header names a column twice, or a row has more fields than the header.
     """
     text, notes = _decoded(data, name)
-    text, separator = _separator(text)
+    text, separator = _separator(HIDDEN.sub("", text))
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
         raise ManifestError(
             f"manifest {name}: expected CSV or Parquet; a quote is not closed, or a cell ({error})"
         ) from None
-    filled = [(at, [cell.strip() for cell in row]) for at, row in enumerate(rows, 1) if any(map(str.strip, row))]
+    stripped = ([cell.strip() for cell in row] for row in rows)
+    filled = [(at, row) for at, row in enumerate(stripped, 1) if any(row)]
     if not filled:
         raise ManifestError(f"manifest {name}: the file is empty; expected a row of names and one row per image")
     names = _header(filled[0][1], name)
@@ -80,6 +83,8 @@ def with_points(cells: list[str], separator: str = "") -> list[str]:
     >>> with_points(["1,234", "5"], ","), with_points(["1,5", "old"])
     (['1,234', '5'], ['1,5', 'old'])
     """
+    if not any("," in cell for cell in cells):
+        return cells
     known = [cell for cell in cells if cell.lower() not in NO_NUMBER]
     commas = [cell for cell in known if _COMMA.fullmatch(cell)]
     if not commas or not all(_COMMA.fullmatch(cell) or _NUMBER.fullmatch(cell) for cell in known):

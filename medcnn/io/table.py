@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from medcnn.errors import ManifestError
-from medcnn.io.dialect import read_cells, with_points
+from medcnn.io.dialect import HIDDEN, read_cells, with_points
 from medcnn.positive import FALSE, TRUE
 from medcnn.printable import printable
 
@@ -22,7 +22,6 @@ _SPLITS = {
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(BLANK, ""),
 }
-_HIDDEN = re.compile("[\u200b-\u200f\u2060\ufeff]")
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -54,22 +53,16 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def _of_text(data: bytes, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     cells = read_cells(data, name)
-    columns = {one: _visible(column) for one, column in zip(cells.names, cells.columns, strict=True)}
-    return pd.DataFrame(columns, dtype=object), cells.notes
+    return pd.DataFrame(dict(zip(cells.names, cells.columns, strict=True)), dtype=object), cells.notes
 
 
 def _of_parquet(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
     raw = pd.read_parquet(path)
     names = [str(name).strip() for name in raw.columns]
-    cells = {name: with_points(_visible([_text(cell) for cell in raw.iloc[:, at]])) for at, name in enumerate(names)}
+    cells = {name: with_points([_text(cell) for cell in raw.iloc[:, at]]) for at, name in enumerate(names)}
     if len(cells) < len(names):
         raise ManifestError(f"manifest {path.name}: a column appears twice; rename one")
     return pd.DataFrame(cells, dtype=object), ()
-
-
-def _visible(cells: list[str]) -> list[str]:
-    """Cells without characters that nobody sees, such as a zero-width space or a mark at the end."""
-    return [_HIDDEN.sub("", cell).strip() if _HIDDEN.search(cell) else cell for cell in cells]
 
 
 def _text(cell: object) -> str:
@@ -78,7 +71,7 @@ def _text(cell: object) -> str:
         return ""
     if isinstance(cell, (float, np.floating)) and float(cell).is_integer():
         return str(int(cell))
-    return str(cell).strip()
+    return HIDDEN.sub("", str(cell)).strip()
 
 
 def finding(column: "pd.Series[str]") -> np.ndarray:

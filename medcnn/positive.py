@@ -43,7 +43,7 @@ _PHRASES = re.compile(r"normal pressure|benign prostatic|negative pressure")
 
 
 def meanings(names: Sequence[str]) -> tuple[Meaning, Meaning]:
-    """Say of each of two names whether it means the presence or the absence of a finding, "" where it means neither.
+    """Interpret each of two names: the presence or the absence of a finding, or "" where it means neither.
 
     Words that both names have say nothing, so ``lung normal`` and ``lung opacity`` are as ``normal`` and ``opacity``.
 

@@ -78,7 +78,7 @@ def ordered(names: Sequence[str], positive: str | None, *, found: bool) -> tuple
 
 
 def _too_many(values: Sequence[str], name: object) -> str:
-    """What to say of a column that holds no classes, such as measurements or names; "" where it can be classes."""
+    """Describe a column that holds no classes but measurements or names; "" where its values can be classes."""
     count = len(set(values))
     if count <= max(_MANY, len(values) / 2):
         return ""
@@ -109,7 +109,7 @@ def spellings(values: Iterable[str], where: str, what: str = "class") -> str:
 
 
 def _key(value: str) -> str:
-    """What a name has in common with its other spellings."""
+    """Reduce a name to what it has in common with its other spellings."""
     visible = "".join(one for one in unicodedata.normalize("NFKC", value) if unicodedata.category(one) != "Cf")
     return without_point(re.sub(r"(?<=\w)(\s+|[_-])(?=\w)", " ", visible.casefold()).strip(" .,;:"))
 
@@ -125,7 +125,7 @@ def _is_whole(value: str) -> bool:
 
 
 def _blank_words(values: Sequence[str], classes: Sequence[str] | None) -> frozenset[str]:
-    """Which words, in small letters, mean that a label is not known."""
+    """Collect the words, in small letters, that mean that a label is not known."""
     if classes is not None:
         return UNKNOWN - {str(name).lower() for name in classes}
     words = {value for value in values if value}

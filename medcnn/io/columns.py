@@ -44,7 +44,7 @@ def plain(name: str) -> str:
 
 
 def candidates(columns: Sequence[str], role: str) -> list[str]:
-    """Columns whose name stands for a role: the one with the role's own name, else all that people use for it."""
+    """List the columns whose name means a role: the one with the role's own name, else all that people use for it."""
     own = [name for name in columns if name == role] or [name for name in columns if plain(name) == role]
     return own if len(own) == 1 else [name for name in columns if plain(name) in SYNONYMS[role]]
 
@@ -52,7 +52,7 @@ def candidates(columns: Sequence[str], role: str) -> list[str]:
 def find_column(
     columns: Sequence[str], wanted: str, role: str, table: str, option: str, accept: Callable[[str], bool] | None = None
 ) -> str:
-    """Find the column that a user means: the one named, or the only one whose name stands for the role.
+    """Find the column that a user means: the one named, or the only one whose name means the role.
 
     Args:
         columns: Names of the table's columns.

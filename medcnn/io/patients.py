@@ -60,7 +60,7 @@ class Owners(NamedTuple):
 
 
 def is_known_patient(pseudonym: str) -> bool:
-    """Whether a pseudonym is that of a patient, not of a case whose patient is not known."""
+    """Check whether a pseudonym is that of a patient, not of a case whose patient is not known."""
     return pseudonym.startswith(_KNOWN)
 
 
@@ -143,7 +143,7 @@ def _recognized(given: pd.DataFrame, name: str, remedy: str) -> str | None:
 
 
 def _may_name(name: str, column: "pd.Series[str]") -> bool:
-    """Whether a column of such a name can hold patients: not where it is empty, or has one topic for all cases."""
+    """Check whether a column of such a name can hold patients: it is not empty, nor alike for all of many cases."""
     distinct = {identifier(value) for value in column} - {None}
     return len(distinct) > (0 if plain(name) == "patient" or len(column) < _FEW else 1)
 
@@ -169,7 +169,7 @@ def patients(source: PatientSource, given: pd.DataFrame, paths: Sequence[str], r
     ]
     notes, missing = [], found.count(None)
     if source.assumed:
-        notes.append(f"{source.words} tells the patients apart: {len(set(found) - {None})} patients")
+        notes.append(f"{source.words} is read as patient: {len(set(found) - {None})} patients")
     if missing:
         notes.append(f"{missing} of {len(paths)} cases: {source.lacking}; each counts as a patient of its own")
     if alike := _written_alike(found):
@@ -178,6 +178,6 @@ def patients(source: PatientSource, given: pd.DataFrame, paths: Sequence[str], r
 
 
 def _written_alike(found: Sequence[str | None]) -> int:
-    """How many identifiers differ from another one in capitals or leading zeros alone."""
+    """Count the identifiers that differ from another one in capitals or leading zeros alone."""
     distinct = {who for who in found if who is not None}
     return len(distinct) - len({who.casefold().lstrip("0") for who in distinct})

@@ -51,7 +51,7 @@ def films_of(scorer: Scorer, source: Path) -> dict[str, Films]:
     )
     module.setup("fit")
     cases, trained_on = module.cases, set(scorer.product.provenance["trained_on"])
-    if set(cases["case"][cases["split"] == "train"]) != trained_on:
+    if set(np.asarray(module.seen_names)[(cases["split"] == "train").to_numpy()]) != trained_on:
         raise SystemExit("the model was trained on another split than the configuration gives: fit it again")
     loaders = {"train": module.train_dataloader(), "test": module.test_dataloader()}
     found = {}

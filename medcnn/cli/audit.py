@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medcnn.printable import printable
+
 
 @dataclass
 class Audit:
@@ -52,7 +54,7 @@ class Audit:
         )
         print("\n".join(lines(told.summary())))
         for note in told.notes:
-            print(f"note: {note}")
+            print(f"note: {printable(note)}")
         if self.out is not None:
             written = write_audit(told, self.out)
             print(f"{', '.join(path.name for path in written)} are in {self.out}; they name files, so keep them here")
@@ -71,7 +73,9 @@ def lines(summary: dict[str, Any]) -> list[str]:
         several = f"{patients['with_several_films']} of them with several films ({patients['films_of_those']} films"
         told.append(f"patients: {patients['patients']}, {several}, at most {patients['most_films']} each)")
     else:
-        told.append("patients: not told apart; --patient says where the patient is")
+        told.append(
+            "patients: not known, so each file counts as one of its own; name them with --patient where you can"
+        )
     told.append(
         f"exact copies: {copies['pairs']} pairs, {copies['surplus_films']} films more than there are pictures; "
         f"{copies['pairs_across_labels']} pairs under different labels, {copies['pairs_across_splits']} across splits, "
@@ -91,4 +95,4 @@ def lines(summary: dict[str, Any]) -> list[str]:
 
 
 def _listed(counts: dict[str, int]) -> str:
-    return " (" + ", ".join(f"{name} {count}" for name, count in counts.items()) + ")" if counts else ""
+    return " (" + ", ".join(f"{printable(name, 60)} {count}" for name, count in counts.items()) + ")" if counts else ""

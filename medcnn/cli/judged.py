@@ -8,16 +8,19 @@ from typing import Any
 import pandas as pd
 
 from medcnn.errors import ReportError
+from medcnn.io.columns import candidates
+from medcnn.io.patients import identifier, patient_source
 from medcnn.io.subgroups import describing_columns
 from medcnn.io.table import read_table
+from medcnn.printable import printable
 from medcnn.report.facts import TABLE, RunFacts
 from medcnn.report.outcome import Outcome
-from medcnn.report.outcome_table import at_threshold, outcome_from_table
+from medcnn.report.outcome_table import at_threshold, outcome_from_table, refuse_undecided
 from medcnn.spreadsheet import original_frame
 
 VERBS = {"test": "test", "val": "validate"}
 # Names that medcnn made, of which none leads to a person.
-_PSEUDONYM = r"[cp][0-9a-f]{12}"
+_PSEUDONYM = r"[cpu][0-9a-f]{12}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ def judged_run(uri: str, split: str) -> Judged:
     facts = replace(facts, model=_with_digest(facts))
     place = None if facts.folder is None else facts.folder / split
     if place is not None and (place / "cases.csv").is_file():
-        table = original_frame(pd.read_csv(place / "cases.csv", dtype={"case": str, "patient": str, "class": str}))
+        table = _read_own(place / "cases.csv", {"case": str, "patient": str, "class": str})
         return Judged(facts, split, None, scores=table)
     outcome = _outcome_of(facts, split)
     if outcome is None:
@@ -106,7 +109,9 @@ def judged_table(path: Path, split: str, numbers: Numbers, classes: Sequence[str
         ManifestError: The file is no table.
         ReportError: It holds no predictions.
     """
-    frame, notes = nameless(read_table(path), numbers)
+    given, assumed = _by_role(read_table(path), path.name)
+    frame, notes = nameless(given, numbers)
+    notes = [*assumed, *notes]
     dropped: list[str] = []
 
     def describing(columns: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -114,10 +119,29 @@ def judged_table(path: Path, split: str, numbers: Numbers, classes: Sequence[str
         dropped.extend(left_out)
         return kept, left_out
 
+    if not classes:
+        refuse_undecided(frame)
     outcome = outcome_from_table(frame, classes, split=split, describing=describing)
     if dropped:
         notes.append(f"left out, for they may name a person: {', '.join(name[:60] for name in dropped)}")
     return Judged(RunFacts(name=TABLE), split, outcome, notes=notes)
+
+
+def _by_role(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """The table with its columns of patients and labels under these names; and what was assumed."""
+    notes, renamed = list(frame.attrs["notes"]), {}
+    owner = patient_source(None, frame, name, "name the one meant patient").column
+    if owner is not None and owner != "patient" and "patient" not in frame:
+        renamed[owner] = "patient"
+    labels = candidates(list(frame.columns), "label")
+    if "label" not in frame and len(labels) == 1 and not any(str(one).startswith("label/") for one in frame):
+        renamed[labels[0]] = "label"
+    notes += [f"column {printable(old, 40)} is read as {new}" for old, new in renamed.items()]
+    frame = frame.rename(columns=renamed)
+    for column in frame.columns.intersection(["case", "patient"]):
+        # One spelling of an identifier, as 7 for 7.0; a patient that is not known stays blank.
+        frame[column] = [identifier(value) or "" for value in frame[column]]
+    return frame, notes
 
 
 def nameless(frame: pd.DataFrame, numbers: Numbers) -> tuple[pd.DataFrame, list[str]]:
@@ -139,12 +163,14 @@ def _outcome_of(facts: RunFacts, split: str) -> Outcome | None:
     path = None if facts.folder is None else facts.folder / split / "predictions.csv"
     if path is None or not path.is_file():
         return None
-    # Words such as "None" or "NA" name classes and groups as well as any.
-    frame = original_frame(
-        pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"case": str, "patient": str})
-    )
+    frame = _read_own(path, {"case": str, "patient": str})
     thresholds = facts.decision.get("thresholds") or {}
     return outcome_from_table(frame, facts.model.get("classes"), thresholds, split=split)
+
+
+def _read_own(path: Path, types: dict[str, type]) -> pd.DataFrame:
+    """A table that medcnn wrote; words such as "None" or "NA" name classes and groups as well as any."""
+    return original_frame(pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=types))
 
 
 def _with_digest(facts: RunFacts) -> dict[str, Any]:

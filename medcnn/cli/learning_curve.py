@@ -213,7 +213,11 @@ def _figure_of(facts: "RunFacts", figure: str) -> "Estimate":
         from medcnn.report.outcome_table import outcome_from_table
 
         found = auroc_intervals(
-            outcome_from_table(original_frame(pd.read_csv(table)), facts.model.get("classes"), split="val")
+            outcome_from_table(
+                original_frame(pd.read_csv(table, keep_default_na=False, na_values=[""])),
+                facts.model.get("classes"),
+                split="val",
+            )
         )
         if "auroc" in found:
             return found["auroc"]

@@ -19,10 +19,12 @@ from medcnn.cli.finish import finish_fit, finish_predict, say_figures
 from medcnn.cli.kept import check_kept, way_on
 from medcnn.cli.mendable import REFUSALS, as_mendable, refused_arguments
 from medcnn.cli.models import resolve_model
+from medcnn.cli.positive import positive_line
 from medcnn.data.base import CohortDataModule
 from medcnn.errors import ConfigError, LeakError
 from medcnn.tasks.averaging import ExponentialAverage
 from medcnn.tasks.checkpoint import Product, open_product
+from medcnn.tasks.seen import Seen
 from medcnn.tasks.watch import GradientWatch
 from medcnn.tracking.logger import RunLogger
 from medcnn.tracking.record import RunRecord
@@ -148,21 +150,34 @@ class MedcnnCLI(LightningCLI):
             )
 
     def _refuse_seen_cases(self) -> None:
-        """A film that was trained on proves nothing in a test; it gets there by another seed or other fractions."""
-        seen = (
-            set(self.product.provenance.get("trained_on", ())) if self.product and self.subcommand == "test" else set()
-        )
-        if not seen:
+        """Refuse to evaluate on cases that were trained on; they get there by another seed, or under another name."""
+        splits = {"test": "test", "validate": "val", "predict": "test"}
+        if self.product is None or self.subcommand not in splits:
+            return
+        origin = self.product.provenance
+        if origin.get("trained_on") and "trained_patients" not in origin:
+            print(
+                "warning: an earlier version of medcnn trained this model and recorded no contents: whether cases were "
+                "trained on cannot be checked",
+                file=sys.stderr,
+            )
+            return
+        seen = Seen(tuple(origin.get("trained_on", ())), tuple(origin.get("trained_patients", ())))
+        if not seen.cases:
             return
         self.datamodule.prepare_data()  # a public collection may still have to be fetched
-        self.datamodule.setup("test")
-        cases = self.datamodule.cases
-        judged = cases.loc[cases["split"] == "test", "case"]
-        if known := int(judged.isin(seen).sum()):
-            raise LeakError(
-                f"{known} of the {len(judged)} test cases were trained on, so the figures would be worth nothing: give "
-                "test the same source, seed and fractions as fit"
-            )
+        self.datamodule.setup(self.subcommand)
+        found = seen.overlap(self.datamodule, splits[self.subcommand])
+        if not found:
+            return
+        line = found.describe("validation" if self.subcommand == "validate" else "test")
+        if self.datamodule.on_leak == "allow" or self.subcommand == "predict":
+            print(f"warning: {line}: what is measured on them is worth nothing", file=sys.stderr)
+            return
+        raise LeakError(
+            f"{line}, so the metrics would be worth nothing: give {self.subcommand} the same source, seed and "
+            "fractions as fit, or cases that the model has not seen"
+        )
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Give the trainer the run: a new one, the checkpoint's own, or the one that is resumed."""
@@ -189,6 +204,8 @@ class MedcnnCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Refuse what would keep no model; keep the checkpoints of a run in a folder of its own."""
+        if self.trainer.is_global_zero and (line := positive_line(self.model)):
+            print(line)
         check_kept(self.trainer, self.config[self.subcommand].get("register"))
         self.model.run_id = getattr(self.trainer.logger, "run_id", None) or ""
         for checkpoint in self.trainer.checkpoint_callbacks:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from medcnn.cli.positive import positive_line
 from medcnn.errors import ConfigError, ReportError
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ class Report:
     def _say(self, page: "Page", out: Path, judged: "Judged") -> None:
         from medcnn.cli.reporting import headline_of, place_in_run
 
+        if judged.outcome is not None and judged.outcome.binary:
+            print(positive_line(judged.outcome))
         for warning in page.warnings:
             print(f"warning  {warning}")
         for name, estimate in headline_of(page).items():

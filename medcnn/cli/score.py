@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medcnn.cli.batch import Progress, chosen_device, states_of, stop
+from medcnn.cli.positive import positive_line
 from medcnn.errors import MedcnnError
 from medcnn.scoring.ledger import refuse_taken
 
@@ -60,6 +61,8 @@ class Score:
         from medcnn.tasks.checkpoint import open_product
 
         product = open_product(model)
+        if line := positive_line(product):
+            print(line)
         options = Options(self.workers, self.batch_size, self.timeout_s, self.retry, chosen_device(self.device))
         with Progress() as progress:
             tally = score_folder(product, self.source, self.out, options, progress=progress)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,8 +14,10 @@ from medcnn.data.near_copies import NearCopies, find_near_copies
 from medcnn.data.source import open_manifest
 from medcnn.errors import ConfigError, ManifestError
 from medcnn.io.find import find_files
-from medcnn.io.manifest import Manifest
+from medcnn.io.manifest import Manifest, case_table
 from medcnn.io.medmnist import SPLITS, read_npz
+from medcnn.io.patients import patient_source
+from medcnn.positive import EITHER
 
 
 @dataclass(frozen=True)
@@ -108,12 +110,13 @@ def audit(
         raise ConfigError(f"false_pairs is {false_pairs}; expected a number above 0")
     source = Path(source)
     if source.suffix == ".npz":
-        table, looks, manifest = *_archive(source), None
+        if patient is not None:
+            raise ConfigError(f"patient is {patient}; a MedMNIST .npz names no patient: leave patient out")
+        listed, looks = _archive(source)
     else:
-        manifest = _manifest(source, root, classes, label, findings, patient)
-        table = _plain_folder(source) if manifest is None else _named_labels(manifest)
-        base = source.resolve() if manifest is None else manifest.root
-        looks = look_at_all([base / path for path in table["path"]], workers)
+        listed = _listed(source, root, classes, label, findings, patient)
+        looks = look_at_all([listed.root / path for path in listed.table["path"]], workers)
+    table = listed.table
     if table.empty:
         raise ConfigError(f"{source.name} holds no image: expected DICOM, PNG, JPEG, TIFF or a MedMNIST .npz")
     cases = _with_looks(table, looks)
@@ -122,9 +125,7 @@ def audit(
     patients, contents = cases["patient"].iloc[readable].tolist(), cases["content"].iloc[readable].tolist()
     near = find_near_copies(thumbnails, patients, contents, false_pairs)
     near = replace(near, pairs=readable[near.pairs])
-    known = patient is not None or bool(cases["patient"].duplicated().any())
-    where = source if manifest is None else manifest.root
-    return Audit(cases, exact_copies(cases), near, known, where, () if manifest is None else manifest.notes)
+    return Audit(cases, exact_copies(cases), near, listed.patients_known, listed.root, listed.notes)
 
 
 def exact_copies(cases: pd.DataFrame) -> pd.DataFrame:
@@ -139,21 +140,31 @@ def exact_copies(cases: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _manifest(
+class _Listed(NamedTuple):
+    """Files of a cohort: ``path``, ``patient``, ``split`` and ``label`` of each, and what is known of them."""
+
+    table: pd.DataFrame
+    root: Path
+    patients_known: bool
+    notes: tuple[str, ...] = ()
+
+
+def _listed(
     source: Path,
     root: Path | None,
     classes: Sequence[str] | None,
     label: str,
     findings: Sequence[str] | None,
     patient: str | None,
-) -> Manifest | None:
+) -> _Listed:
     try:
-        return open_manifest(source, root, classes, label, findings, patient)
-    except ManifestError:
+        found = open_manifest(source, root, classes, label, findings, patient, positive=EITHER)
+    except ManifestError as error:
         # A folder without class folders is audited all the same, if nothing was asked that needs them.
-        if source.is_dir() and classes is None and patient is None:
-            return None
+        if source.is_dir() and classes is None:
+            return _plain_folder(source.resolve(), patient, str(error))
         raise
+    return _Listed(_named_labels(found), found.root, found.patients_told, found.notes)
 
 
 def _named_labels(manifest: Manifest) -> pd.DataFrame:
@@ -166,12 +177,15 @@ def _named_labels(manifest: Manifest) -> pd.DataFrame:
     return table
 
 
-def _plain_folder(source: Path) -> pd.DataFrame:
-    paths = [found.path.relative_to(source).as_posix() for found in find_files(source)]
-    return pd.DataFrame({"path": paths, "patient": paths, "split": "", "label": ""}, dtype=object)
+def _plain_folder(root: Path, patient: str | None, why: str) -> _Listed:
+    paths = [found.path.relative_to(root).as_posix() for found in find_files(root)]
+    owners = patient_source(patient, pd.DataFrame(), root.name)
+    cases = case_table(root, paths, [""] * len(paths), {}, owners, pd.DataFrame())
+    table = cases.table[["path", "patient", "split"]].assign(label="")
+    return _Listed(table, root, cases.patients_told, (f"read without labels: {why}", *cases.notes))
 
 
-def _archive(source: Path) -> tuple[pd.DataFrame, list[Look]]:
+def _archive(source: Path) -> tuple[_Listed, list[Look]]:
     parts = read_npz(source)
     table = pd.DataFrame(
         [
@@ -185,7 +199,8 @@ def _archive(source: Path) -> tuple[pd.DataFrame, list[Look]]:
             for i, label in enumerate(parts[f"{split}_labels"])
         ]
     )
-    return table, [look_at_pixels(image) for split in SPLITS for image in parts[f"{split}_images"]]
+    looks = [look_at_pixels(image) for split in SPLITS for image in parts[f"{split}_images"]]
+    return _Listed(table, source, False), looks
 
 
 def _with_looks(table: pd.DataFrame, looks: list[Look]) -> pd.DataFrame:

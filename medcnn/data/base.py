@@ -14,7 +14,7 @@ from monai.transforms import MapTransform
 from pytorch_lightning.utilities.parsing import AttributeDict
 from torch import Tensor, nn
 
-from medcnn.data.cache import CachePlan, Store
+from medcnn.data.cache import CachePlan, Store, own_cache
 from medcnn.data.cohort import SplitCohort
 from medcnn.data.leaks import OnLeak
 from medcnn.data.loader import BatchLoader, EachCaseOnce, derived_seed
@@ -40,7 +40,8 @@ class CohortDataModule(pl.LightningDataModule):
         seed: Decides the split. The order of training follows ``seed_everything`` besides.
         on_leak: What to do where a patient or the same pixels stand in two given splits.
         cache_mb: Memory that prepared images may take; a larger cohort is memory-mapped.
-        cache_dir: Folder for prepared images, so that the next run finds them.
+        cache_dir: Folder for prepared images, so that the next run finds them. By default those that do not
+            fit into memory, or that several processes share, are in ``~/.cache/medcnn`` (or ``XDG_CACHE_HOME``).
         workers: Decoding processes; None for all cores, 0 for this process alone.
         allow_unreadable: Share of the files that may be unreadable.
         store: Number type of prepared images; refused where it would change a value.
@@ -107,6 +108,16 @@ class CohortDataModule(pl.LightningDataModule):
         """Whether anything told the patients apart, after ``setup``; if not, each case has one of its own."""
         return self.split.patients_told
 
+    @property
+    def seen_names(self) -> list[str]:
+        """Name of each case by its content, after ``setup``; the same on every machine."""
+        return self.split.seen_names()
+
+    @property
+    def seen_patients(self) -> list[str]:
+        """Name of each case's patient within the cohort, after ``setup``; "" where it is not known."""
+        return self.split.seen_patients()
+
     def loader(self, rows: Tensor, split: str, training: bool) -> BatchLoader:
         """Batches of these rows."""
         raise NotImplementedError
@@ -141,7 +152,7 @@ class CohortDataModule(pl.LightningDataModule):
     def _plan_for_files(self) -> CachePlan:
         """Where images decoded from files go: with several processes into a file, which all of them read."""
         shared = self._shared_by_processes() and self.plan.folder is None
-        return replace(self.plan, folder=Path(".medcnn_cache")) if shared else self.plan
+        return replace(self.plan, folder=own_cache()) if shared else self.plan
 
     def train_dataloader(self) -> BatchLoader:
         """Batches of the training split, in a new order each epoch."""

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -96,6 +97,11 @@ def prepare(images: Images, preprocess: Sequence[Any], spec: Any, plan: CachePla
         return writer.finish()
 
 
+def own_cache() -> Path:
+    """Return the user's folder for files that can be made again, where no ``cache_dir`` is given."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "medcnn"
+
+
 def cache_key(images: Stamped, spec: Any, store: str) -> str:
     """Name of a cache entry: another file, size, time of change, pipeline or number type gives another name."""
     digest = hashlib.blake2b(digest_size=16)
@@ -145,7 +151,7 @@ class _Writer:
         fits = np.prod(whole, dtype=np.float64) * kind.itemsize <= self.plan.budget_mb * 2**20
         if fits and self.entry is None:
             return np.empty(whole, kind)
-        parent = self.plan.folder or Path(".medcnn_cache")
+        parent = self.plan.folder or own_cache()
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = Path(tempfile.mkdtemp(prefix="unfinished-", dir=parent))
         return np.lib.format.open_memmap(self.folder / "images.npy", "w+", kind, whole)

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from medcnn.data.cache import Prepared, tally
+from medcnn.data.content import seen_name
 from medcnn.data.images import Images
 from medcnn.data.leaks import OnLeak, Settled, label_conflicts, settle_leaks
 from medcnn.data.share import keep_share
 from medcnn.data.split import SPLITS, split_cases
+from medcnn.io.patients import is_known_patient
 
 _log = logging.getLogger("medcnn.data")
 
@@ -29,15 +31,15 @@ class Cohort:
             class, then subgroups.
         images: The images, row by row.
         subgroups: Names of the columns that describe groups.
-        digest: Name of this table's content; "" derives it from the pixels.
         patients_told: Whether anything tells the patients apart; if not, each case has a ``patient`` of its own.
+        place: Keyed name of the folder of the files; "" where there is none.
     """
 
     table: pd.DataFrame
     images: Images
     subgroups: tuple[str, ...] = ()
-    digest: str = ""
     patients_told: bool = True
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class SplitCohort:
         digest: Name of the table's content.
         left_out: Training cases that are beyond the share to train on.
         patients_told: Whether anything told the patients apart; if not, no count of patients is described.
+        contents: Digest of each case's pixels.
+        place: Keyed name of the folder of the files; "" where there is none.
     """
 
     cases: pd.DataFrame
@@ -68,6 +72,8 @@ class SplitCohort:
     digest: str
     left_out: int
     patients_told: bool
+    contents: tuple[str, ...]
+    place: str
 
     def rows(self, split: str) -> Tensor:
         """Rows of the cases of a split."""
@@ -85,10 +91,22 @@ class SplitCohort:
         rows = self.rows(split).numpy()
         labels = self.labels[rows].numpy()
         group = labels if labels.ndim == 1 else (labels > 0.5) @ (2 ** np.arange(labels.shape[1]))
-        names = self.cases["case"].to_numpy()[rows]
-        drawn = np.argsort([hashlib.blake2b(str(name).encode()).hexdigest() for name in names], kind="stable")
+        drawn = np.argsort([self.contents[row] for row in rows], kind="stable")
         turn = pd.Series(group[drawn]).groupby(group[drawn]).cumcount().to_numpy()
         return torch.from_numpy(rows[drawn[np.lexsort((group[drawn], turn))][:n]])
+
+    def seen_names(self) -> list[str]:
+        """Name each case by its content, for the record of what a model was trained on."""
+        return [seen_name(content) for content in self.contents]
+
+    def seen_patients(self) -> list[str]:
+        """Name each case's patient within the folder of the files, "" where the patient is not known.
+
+        Two cohorts may number their patients alike, so a patient is compared within one folder and one key only.
+        """
+        names = self.cases["patient"].tolist()
+        known = [self.patients_told and is_known_patient(name) for name in names]
+        return [seen_name(f"{self.place} {name}") if one else "" for one, name in zip(known, names, strict=True)]
 
     def describe(self) -> dict[str, Any]:
         """Counts, digest and proof as plain data, without a path or an identifier."""
@@ -145,9 +163,11 @@ def split_cohort(
         conflicts=label_conflicts(contents, labels),
         excluded=tally(prepared.excluded.values()),
         flags=tally(flag for flags in prepared.flags for flag in flags),
-        digest=cohort.digest or content_table_digest(contents, labels, settled.splits),
+        digest=content_table_digest(contents, labels, table["split"].tolist()),
         left_out=int((kept != settled.splits).sum()),
         patients_told=cohort.patients_told,
+        contents=tuple(contents),
+        place=cohort.place,
     )
     report_split(done)
     return done
@@ -161,7 +181,7 @@ def label_array(table: pd.DataFrame, classes: Sequence[str], multilabel: bool) -
 
 
 def content_table_digest(contents: Sequence[str], labels: np.ndarray, splits: Sequence[str] | np.ndarray) -> str:
-    """Name of a cohort by what it shows, its labels and its splits; the order of the cases has no part in it."""
+    """Name a cohort by what it shows, its labels and the splits it came with, whatever the order of the cases."""
     lines = sorted(map(str, zip(contents, labels.tolist(), list(splits), strict=True)))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

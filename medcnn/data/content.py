@@ -20,6 +20,15 @@ def content_digest(pixels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
+def seen_name(content: str) -> str:
+    """Name a case in the record of what a model was trained on: 16 hex digits of a hash of its content digest.
+
+    The same image has the same name on every machine, so a test on it can be refused. Whoever has the image can
+    confirm that it is in the record; nobody can derive the image, its file or its patient from the name.
+    """
+    return hashlib.blake2b(content.encode(), digest_size=8, person=b"medcnn seen").hexdigest()
+
+
 def _smallest_type(values: np.ndarray) -> np.ndarray:
     if values.size == 0:
         return values.astype(np.uint8)

@@ -19,7 +19,9 @@ from medcnn.data.medmnist_files import COLLECTIONS, RECORD, MedMnist, file_name,
 from medcnn.data.module import CaseDataModule
 from medcnn.data.split import SPLITS
 from medcnn.errors import ConfigError
+from medcnn.io.classes import OPTION
 from medcnn.io.medmnist import read_npz
+from medcnn.positive import order_classes, positive_of
 
 _log = logging.getLogger("medcnn.data")
 
@@ -32,13 +34,22 @@ class MedMnistDataModule(CaseDataModule):
             which is fetched once with its official checksum.
         folder: Where fetched files lie; ``~/.medmnist`` by default, as the medmnist package has it.
         on_leak: ``drop`` by default: some official splits repeat images.
+        positive: Name of the positive one of two classes. By default it is recognized by what the names mean, and where
+            they do not decide it is label 1, as in the collections' own evaluation.
         **common: What every cohort takes; see ``CaseDataModule``.
 
     Raises:
-        ConfigError: If ``source`` is neither a file nor a known name.
+        ConfigError: If ``source`` is neither a file nor a known name, or ``positive`` is not one of two classes.
     """
 
-    def __init__(self, source: str | Path, folder: Path | None = None, on_leak: OnLeak = "drop", **common: Any) -> None:
+    def __init__(
+        self,
+        source: str | Path,
+        folder: Path | None = None,
+        on_leak: OnLeak = "drop",
+        positive: str | None = None,
+        **common: Any,
+    ) -> None:
         super().__init__(on_leak=on_leak, **common)
         named = parse_name(str(source))
         if named is None and not Path(source).is_file():
@@ -52,6 +63,10 @@ class MedMnistDataModule(CaseDataModule):
         known = named or parse_name(self.path.stem)
         facts = COLLECTIONS[known[0]] if known else _facts_from(self.path)
         self.classes, self.multilabel, self.in_channels = facts.classes, facts.multilabel, facts.channels
+        self._published = facts.classes
+        if positive is not None or (len(facts.classes) == 2 and not facts.multilabel):
+            chosen = positive or positive_of(facts.classes) or facts.classes[1]
+            self.classes = order_classes(facts.classes, chosen, OPTION)
 
     def prepare_data(self) -> None:
         """Fetches the official file where it is absent."""
@@ -71,8 +86,15 @@ class MedMnistDataModule(CaseDataModule):
         names = [f"{self.path.stem}-{split}-{i}" for split in SPLITS for i in range(len(parts[f"{split}_images"]))]
         table = pd.DataFrame({"case": names, "patient": names, "split": splits})
         columns = labels.reshape(len(names), -1)
-        for k, name in enumerate(self.classes if self.multilabel else ("label",)):
-            table[name] = columns[:, k].astype(np.float32 if self.multilabel else np.int64)
+        if self.multilabel:
+            table[list(self.classes)] = columns.astype(np.float32)
+        else:
+            # The files number the classes as published; here the positive one of two is second.
+            place = {at: self.classes.index(name) for at, name in enumerate(self._published)}
+            unknown = sorted({int(value) for value in np.unique(columns[:, 0])} - {-1, *place})
+            if unknown:
+                raise ConfigError(f"{self.path.name} holds the label {unknown[0]}; expected 0 to {len(place) - 1}")
+            table["label"] = [place.get(int(value), -1) for value in columns[:, 0]]
         _log.warning("%d of %d cases: MedMNIST tells no patient; each counts as one of its own", len(names), len(names))
         shown = ArrayImages(images, channels_last=self.in_channels == 3, title=f"{self.path.name} image")
         return Cohort(table, shown, patients_told=False)

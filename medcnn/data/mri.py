@@ -25,6 +25,8 @@ class BrainMriDataModule(CaseDataModule):
         root: Folder that the paths of a manifest are relative to; its own folder by default.
         classes: Names of the classes in their order; of two, the second is the positive one. Found in the source by
             default.
+        positive: Name of the positive one of two classes, whose sensitivity is measured. By default it is recognized by
+            what the names mean (see README); where they do not decide, it has to be given.
         label: Column of a manifest that holds the class.
         findings: Columns of a manifest that hold one finding each, for several labels a case.
         patient: Where the patient is told: ``column:NAME``, ``pattern:REGEX`` on the name of the file or series folder
@@ -46,13 +48,14 @@ class BrainMriDataModule(CaseDataModule):
         label: str = "label",
         findings: Sequence[str] | None = None,
         patient: str | None = None,
+        positive: str | None = None,
         sequences: Sequence[str] = ("path",),
         **common: Any,
     ) -> None:
         super().__init__(**common)
         if not sequences or len(set(sequences)) < len(sequences):
             raise ConfigError(f"sequences: expected columns, each once, found {', '.join(sequences) or 'none'}")
-        self.manifest = open_manifest(Path(source), root, classes, label, findings, patient, sequences)
+        self.manifest = open_manifest(Path(source), root, classes, label, findings, patient, sequences, positive)
         for note in self.manifest.notes:
             _log.warning("%s", note)
         self.classes, self.multilabel = tuple(self.manifest.classes), self.manifest.multilabel
@@ -62,4 +65,4 @@ class BrainMriDataModule(CaseDataModule):
         """The manifest's cases; paths stay behind."""
         read, table = self.manifest, self.manifest.table
         images = VolumeFiles(self.manifest.root, list(zip(table["path"], *self.manifest.further, strict=True)))
-        return Cohort(table.drop(columns="path"), images, read.subgroups, read.digest, read.patients_told)
+        return Cohort(table.drop(columns="path"), images, read.subgroups, read.patients_told, read.place)

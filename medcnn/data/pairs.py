@@ -27,6 +27,7 @@ class Pairs:
         subgroups: Columns that describe groups of cases.
         notes: One line each on what was assumed; without identifiers.
         patients_told: Whether the patient of any case is known; if not, each case has one of its own.
+        place: Keyed name of ``root``.
     """
 
     table: pd.DataFrame
@@ -36,6 +37,7 @@ class Pairs:
     subgroups: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     patients_told: bool = True
+    place: str = ""
 
 
 def find_pairs(
@@ -85,7 +87,7 @@ def _of_table(source: Path, images: list[str], label: str, root: Path | None, pa
     *later, labels = read.further
     sequences = list(zip(read.table["path"], *later, strict=True))
     table = read.table.drop(columns="path")
-    return Pairs(table, read.root, sequences, list(labels), read.subgroups, read.notes, read.patients_told)
+    return Pairs(table, read.root, sequences, list(labels), read.subgroups, read.notes, read.patients_told, read.place)
 
 
 def _of_folder(root: Path, images: str, labels: str, patient: str | None) -> Pairs:
@@ -101,11 +103,11 @@ def _of_folder(root: Path, images: str, labels: str, patient: str | None) -> Pai
             )
     cases = sorted(label_of)
     sequences = [tuple(image_of[case][channel] for channel in sorted(image_of[case])) for case in cases]
-    owner = patient_source(patient, [], root.name)
+    owner = patient_source(patient, pd.DataFrame(), root.name)
     first_paths = [each[0] for each in sequences]
-    table, notes, told = case_table(root, first_paths, [""] * len(cases), {}, owner, pd.DataFrame())
-    table, found = table.drop(columns="path"), [label_of[case] for case in cases]
-    return Pairs(table, root, sequences, found, notes=notes, patients_told=told)
+    read = case_table(root, first_paths, [""] * len(cases), {}, owner, pd.DataFrame())
+    table, found = read.table.drop(columns="path"), [label_of[case] for case in cases]
+    return Pairs(table, root, sequences, found, (), read.notes, read.patients_told, read.place)
 
 
 def _by_stem(root: Path, folder: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from medcnn.data.cache import CachePlan, cache_key, report_excluded
+from medcnn.data.cache import CachePlan, cache_key, own_cache, report_excluded
 from medcnn.data.decode import in_turn
 from medcnn.data.labeled import LabeledVolumes
 from medcnn.data.ripe import MOST_PLACES, Ripe, ripe
@@ -95,7 +95,7 @@ class _Writer:
             self._write(case)
 
     def _to_files(self) -> None:
-        parent = self.plan.folder or Path(".medcnn_cache")
+        parent = self.plan.folder or own_cache()
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = Path(tempfile.mkdtemp(prefix="unfinished-", dir=parent))
         self.streams = {part: (self.folder / f"{part}.bin").open("wb") for part in _PARTS}

@@ -37,8 +37,8 @@ def keep_share(
         patients: Pseudonym of each case's patient; all of a patient's cases stay together.
         labels: int ``(n,)`` with -1 unknown, or float ``(n, K)`` with NaN unknown.
         share: In (0, 1].
-        seed: Decides who is left out, with the pseudonyms: the order of the rows has no part in it.
-        contents: Digest of each case's pixels; equal ones are kept together.
+        seed: Decides who is left out, with the contents: the order of the rows has no part in it.
+        contents: Digest of each case's pixels; equal ones are kept together. The patients decide without them.
 
     Raises:
         ConfigError: A share outside (0, 1].
@@ -52,7 +52,7 @@ def keep_share(
     counts = class_counts(member, np.asarray(labels)[rows])
     kept = np.asarray(splits, dtype=object).copy()
     # Another draw than the one that made the split, so that a share does not continue it.
-    chosen = _chosen(counts, drawn_order(member, owners, seed, "share"), share)
+    chosen = _chosen(counts, drawn_order(member, owners if same is None else same, seed, "share"), share)
     kept[rows[~chosen[member]]] = ""
     return kept
 

@@ -15,6 +15,7 @@ def open_manifest(
     findings: Sequence[str] | None = None,
     patient: str | None = None,
     sequences: Sequence[str] | None = None,
+    positive: str | None = None,
 ) -> Manifest:
     """A manifest from a table, or from a folder of class folders.
 
@@ -26,6 +27,7 @@ def open_manifest(
         findings: Columns that hold one finding each.
         patient: Where the patient is told.
         sequences: Columns of a table that hold the volumes of a case, ``path`` for one; None where cases are films.
+        positive: The positive class of two; by what the names mean if None.
 
     Raises:
         ConfigError: If ``source`` does not exist, or is a folder where several sequences are asked for.
@@ -38,12 +40,12 @@ def open_manifest(
                 f"{source.name} is a folder, which holds one volume a case, and sequences names {len(sequences)}: "
                 "give a table with a column for each"
             )
-        return folder_manifest(source, classes=classes, patient=patient, volumes=volumes)
+        return folder_manifest(source, classes=classes, patient=patient, volumes=volumes, positive=positive)
     if not source.exists():
         raise ConfigError(
             f"no such file or folder: {source.name}; expected a folder of class folders or a manifest (CSV, Parquet)"
         )
     return read_manifest(
         source, root=root, label=label, findings=findings, classes=classes, patient=patient,
-        images=sequences or ("path",), volumes=volumes,
+        images=sequences or ("path",), volumes=volumes, positive=positive,
     )  # fmt: skip

@@ -26,8 +26,9 @@ def split_cases(
         patients: Pseudonym of each case's patient.
         labels: int ``(n,)`` with -1 unknown, or float ``(n, K)`` with NaN unknown.
         fractions: Shares of the cases for validation and test; either may be 0.
-        seed: Decides who goes where, with the pseudonyms: the order of the rows has no part in it.
-        contents: Digest of each case's pixels; equal ones are kept together.
+        seed: Decides who goes where, with the contents: neither the order of the rows, nor their paths, nor the key
+            of the pseudonyms has a part in it, so a split is the same on every machine.
+        contents: Digest of each case's pixels; equal ones are kept together. The patients decide the draw without them.
         given: A split for each case, honored as it stands. Where it has training but no validation cases, validation is
             taken out of training. All empty means none is given.
 
@@ -44,15 +45,16 @@ def split_cases(
             f"fractions (val, test) are {val} and {test}; expected shares that leave something to train on"
         )
     groups = groups_of(patients, contents)
+    names = patients if contents is None else contents
     marks = np.asarray([""] * len(groups) if given is None else list(given), dtype=object)
     if (marks == "").all():
-        return dealt(groups, patients, labels, {"train": 1 - val - test, "val": val, "test": test}, seed)
+        return dealt(groups, names, labels, {"train": 1 - val - test, "val": val, "test": test}, seed)
     check_given(marks)
     training = marks == "train"
     if training.any() and not (marks == "val").any() and val > 0:
         chosen = np.flatnonzero(training)
         marks[chosen] = dealt(
-            groups[chosen], [patients[int(i)] for i in chosen], labels[chosen], {"train": 1 - val, "val": val}, seed
+            groups[chosen], [names[int(i)] for i in chosen], labels[chosen], {"train": 1 - val, "val": val}, seed
         )
     return marks
 
@@ -87,18 +89,18 @@ def check_given(marks: np.ndarray) -> None:
 
 
 def dealt(
-    groups: np.ndarray, patients: Sequence[Hashable], labels: np.ndarray, shares: dict[str, float], seed: int
+    groups: np.ndarray, names: Sequence[Hashable], labels: np.ndarray, shares: dict[str, float], seed: int
 ) -> np.ndarray:
     """Deals groups so that each class is spread by ``shares``: the rarest class first, to where most is missing.
 
     Missing is measured against what a split should get, so a class of three patients is seen in all three splits, and
     patients with many films are not drawn to the largest split.
     """
-    names = [name for name, share in shares.items() if share > 0]
-    share = np.asarray([shares[name] for name in names])
+    sides = [side for side, share in shares.items() if share > 0]
+    share = np.asarray([shares[side] for side in sides])
     _, member = np.unique(groups, return_inverse=True)
     counts = class_counts(member, labels)
-    order = drawn_order(member, patients, seed)
+    order = drawn_order(member, names, seed)
     totals = counts.sum(axis=0)
     wanted = share[:, None] * np.maximum(totals, 1)
     have = np.zeros_like(wanted)
@@ -107,10 +109,10 @@ def dealt(
     for column in [*np.argsort(totals[:-1], kind="stable"), counts.shape[1] - 1]:
         for group in order[(side[order] < 0) & (counts[order, column] > 0)]:
             filled = have / wanted
-            best = min(range(len(names)), key=lambda s: (filled[s, column], filled[s, -1]))
+            best = min(range(len(sides)), key=lambda s: (filled[s, column], filled[s, -1]))
             side[group] = best
             have[best] += counts[group]
-    return np.asarray(names, dtype=object)[side[member]]
+    return np.asarray(sides, dtype=object)[side[member]]
 
 
 def class_counts(member: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -126,9 +128,9 @@ def class_counts(member: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return counts
 
 
-def drawn_order(member: np.ndarray, patients: Sequence[Hashable], seed: int, what: str = "") -> np.ndarray:
-    """Groups in an order of chance, which their pseudonyms, the seed and ``what`` is drawn decide alone."""
-    # A group is known by its least pseudonym, so rows may come in any order.
-    names = pd.Series([str(patient) for patient in patients]).groupby(member).min()
-    keys = [hashlib.blake2b(f"{what}{seed} {name}".encode(), digest_size=8).digest() for name in names]
+def drawn_order(member: np.ndarray, names: Sequence[Hashable], seed: int, what: str = "") -> np.ndarray:
+    """Order the groups at random, as the names of their cases, the seed and ``what`` alone decide."""
+    # A group is known by its least name, so rows may come in any order.
+    least = pd.Series([str(name) for name in names]).groupby(member).min()
+    keys = [hashlib.blake2b(f"{what}{seed} {name}".encode(), digest_size=8).digest() for name in least]
     return np.asarray(sorted(range(len(keys)), key=keys.__getitem__))

@@ -123,6 +123,8 @@ def split_structures(
         digest=_digest(cases),
         left_out=int((kept != settled.splits).sum()),
         patients_told=pairs.patients_told,
+        contents=tuple(contents),
+        place=pairs.place,
         voxels=torch.from_numpy(np.stack([case.voxels for case in cases])),
         volumes_mm3=torch.from_numpy(source_voxels * each_mm3[:, None]),
         division=division,

@@ -21,6 +21,8 @@ class ChestXrayDataModule(CaseDataModule):
         root: Folder that the paths of a manifest are relative to; its own folder by default.
         classes: Names of the classes in their order; of two, the second is the positive one. Found in the source by
             default.
+        positive: Name of the positive one of two classes, whose sensitivity is measured. By default it is recognized by
+            what the names mean (see README); where they do not decide, it has to be given.
         label: Column of a manifest that holds the class.
         findings: Columns of a manifest that hold one finding each, for several labels a case.
         patient: Where the patient is told: ``column:NAME``, ``pattern:REGEX`` on the file name (its first group), or
@@ -40,10 +42,11 @@ class ChestXrayDataModule(CaseDataModule):
         label: str = "label",
         findings: Sequence[str] | None = None,
         patient: str | None = None,
+        positive: str | None = None,
         **common: Any,
     ) -> None:
         super().__init__(**common)
-        self.manifest = open_manifest(Path(source), root, classes, label, findings, patient)
+        self.manifest = open_manifest(Path(source), root, classes, label, findings, patient, None, positive)
         for note in self.manifest.notes:
             _log.warning("%s", note)
         self.classes, self.multilabel = tuple(self.manifest.classes), self.manifest.multilabel
@@ -52,4 +55,4 @@ class ChestXrayDataModule(CaseDataModule):
         """The manifest's cases; paths stay behind."""
         read, table = self.manifest, self.manifest.table
         images = FilmFiles(self.manifest.root, table["path"].tolist())
-        return Cohort(table.drop(columns="path"), images, read.subgroups, read.digest, read.patients_told)
+        return Cohort(table.drop(columns="path"), images, read.subgroups, read.patients_told, read.place)

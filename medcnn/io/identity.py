@@ -1,22 +1,22 @@
 """Identifiers in, pseudonyms out: the only module that sees who a patient is."""
 
+import contextlib
 import hashlib
 import hmac
 import logging
 import os
 import re
 import secrets
-import tempfile
 from pathlib import Path
 
 from pydicom.tag import Tag
 
 from medcnn.errors import MedcnnError
+from medcnn.files import create_draft
 from medcnn.io.header import open_header, text
 
 _log = logging.getLogger("medcnn.io")
 
-KEY_NAME = ".medcnn_key"
 _TAGS = [Tag(keyword) for keyword in ("SpecificCharacterSet", "PatientID", "IssuerOfPatientID")]
 
 
@@ -24,8 +24,8 @@ class Pseudonyms:
     """Names that only the holder of a key file can link to identifiers.
 
     Args:
-        key_file: 32 random bytes as hex, created with mode 600 if missing. Keep it beside the cohort and share it
-            with nobody; with another key the same patients get other names.
+        key_file: 32 random bytes as hex, created with mode 600 if missing. Share it with nobody; with another key the
+            same patients get other names, and nothing else changes.
 
     Raises:
         MedcnnError: If the file cannot be made or read, or holds something else.
@@ -39,9 +39,12 @@ class Pseudonyms:
             _close_to_others(key_file)
             written = key_file.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise MedcnnError(f"the key file {key_file.name} cannot be used ({type(error).__name__})") from None
+            raise MedcnnError(
+                f"the key file {key_file.name} cannot be used ({type(error).__name__}): set MEDCNN_KEY to a file in a "
+                "folder of yours"
+            ) from None
         if not re.fullmatch("[0-9a-f]{64}", written):
-            raise MedcnnError(f"the key file {key_file.name}: expected 64 hex digits; move it away")
+            raise MedcnnError(f"the key file {key_file.name}: expected 64 hex digits; move it, or set MEDCNN_KEY")
         self._key = bytes.fromhex(written)
 
     def name(self, identifier: str, prefix: str = "p") -> str:
@@ -50,19 +53,24 @@ class Pseudonyms:
         return prefix + digest.hexdigest()[:12]
 
 
-def key_file_for(root: Path) -> Path:
-    """Where the key of a cohort lies: beside it where that can be written, else in the user's configuration."""
-    root = Path(root)
-    beside = root / KEY_NAME
-    if beside.exists() or _may_write(root):
-        return beside
-    place = hashlib.sha256(str(root.resolve()).encode("utf-8", "surrogateescape")).hexdigest()
-    return Path.home() / ".config" / "medcnn" / f"{place}.key"
+def key_file() -> Path:
+    """Return where the key of the pseudonyms is: the file that ``MEDCNN_KEY`` names, else among the user's data.
 
+    It is never in the folder of a cohort, where it would travel, or stay behind, with the images.
 
-def _may_write(folder: Path) -> bool:
-    # The administrator may write everywhere; a folder without a write bit is still meant to stay as it is.
-    return os.access(folder, os.W_OK) and bool(folder.stat().st_mode & 0o222)
+    Raises:
+        MedcnnError: The user has no home folder.
+    """
+    if named := os.environ.get("MEDCNN_KEY"):
+        return Path(named).expanduser()
+    if data := os.environ.get("XDG_DATA_HOME"):
+        return Path(data) / "medcnn" / "pseudonyms.key"
+    try:
+        return Path.home() / ".local" / "share" / "medcnn" / "pseudonyms.key"
+    except RuntimeError:
+        raise MedcnnError(
+            "this user has no home folder for the key of the pseudonyms: set MEDCNN_KEY to a file"
+        ) from None
 
 
 def patient_in_dicom(path: Path) -> str | None:
@@ -86,20 +94,18 @@ def patient_digest(patient_id: str, issuer: str, name: str, birth_date: str) -> 
 
 
 def _create(key_file: Path) -> None:
-    """Write a new key so that it appears whole or not at all; whoever comes second takes the first one's."""
-    key_file.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=key_file.parent, prefix=".medcnn_draft")  # mode 600
+    """Write a new key so that it appears whole or not at all; of two processes the second takes the first one's."""
+    key_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = create_draft(key_file)
     try:
-        with os.fdopen(handle, "w", encoding="ascii") as stream:
+        with draft.open("w", encoding="ascii") as stream:
             stream.write(secrets.token_hex(32) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(draft, key_file)
-        except FileExistsError:
-            return
     finally:
-        Path(draft).unlink()
+        draft.unlink()
 
 
 def _close_to_others(key_file: Path) -> None:

@@ -8,42 +8,83 @@ from typing import NamedTuple
 import pandas as pd
 
 from medcnn.errors import ManifestError
+from medcnn.io.columns import SYNONYMS, plain
 from medcnn.io.identity import Pseudonyms, patient_in_dicom
+from medcnn.io.table import BLANK, same_text, without_point
+from medcnn.printable import printable
 
-_DEFAULT_COLUMNS = ("patient", "patient_id", "patientid")
+#: Words for a patient that is not known, in small letters.
+NO_PATIENT = BLANK | {"unknown", "-", "?"}
+
+#: Fewer cases than this may all be of one patient.
+_FEW = 10
+#: First letter of the pseudonym of a patient, and of a case whose patient is not known.
+_KNOWN, _OWN = "p", "u"
 
 
 class PatientSource(NamedTuple):
-    """Where patients are read from: a way to ask for them, and the column that holds them or None."""
+    """Where patients are read from.
+
+    Attributes:
+        words: The source, for messages.
+        column: The column that holds them, or None.
+        find: From a file to its patient, or None.
+        assumed: Whether a column of another name than ``patient`` was recognized.
+    """
 
     words: str
     column: str | None
     find: Callable[[Path], str | None] | None
+    assumed: bool = False
 
     @property
     def lacking(self) -> str:
-        """What to say of a case whose patient is not known."""
+        """Reason why the patient of a case is not known."""
         if self.column is None and self.find is None:
-            return "the patient is not told (patient says where it is: column:NAME, pattern:REGEX or dicom)"
+            return "the patient is not known (set patient to column:NAME, pattern:REGEX or dicom)"
         return f"no patient by {self.words}"
 
 
-def patient_source(spec: str | None, columns: Sequence[str], name: str) -> PatientSource:
+class Owners(NamedTuple):
+    """Whose the cases are.
+
+    Attributes:
+        names: A pseudonym for each case's patient, one of its own where none is known.
+        notes: What was assumed, a line each, without identifiers.
+        known: Whether the patient of any case is known.
+    """
+
+    names: list[str]
+    notes: tuple[str, ...]
+    known: bool
+
+
+def is_known_patient(pseudonym: str) -> bool:
+    """Check whether a pseudonym is that of a patient, not of a case whose patient is not known."""
+    return pseudonym.startswith(_KNOWN)
+
+
+def patient_source(
+    spec: str | None, given: pd.DataFrame, name: str, remedy: str = "set patient to column:NAME"
+) -> PatientSource:
     """The source that ``column:NAME``, ``pattern:REGEX``, ``pairs:REGEX``, ``dicom`` or None asks for.
 
     Args:
-        spec: As the user gave it; None takes the column ``patient`` where there is one.
-        columns: The manifest's columns, empty for a folder.
+        spec: As the user gave it; None takes the column whose name means a patient, where there is one.
+        given: The manifest, empty for a folder.
         name: The manifest's or folder's name, for messages.
+        remedy: What to do where several columns could be meant.
 
     Raises:
-        ManifestError: If the column is not there or the pattern is none.
+        ManifestError: If the column is not there, the pattern is none, or several columns could be meant.
     """
+    columns = list(given.columns)
     if spec is None:
-        column = next((found for want in _DEFAULT_COLUMNS for found in columns if found.lower() == want), None)
-        return PatientSource(f"column {column}" if column else "", column, None)
+        column = _recognized(given, name, remedy)
+        return PatientSource(f"column {column}" if column else "", column, None, column not in (None, "patient"))
     kind, _, value = spec.partition(":")
     if kind == "column":
+        value = value if value in columns else next((one for one in columns if plain(one) == plain(value)), value)
         if value not in columns:
             raise ManifestError(f"{name}: no column {value} for the patient; found {', '.join(columns) or 'none'}")
         return PatientSource(f"column {value}", value, None)
@@ -87,20 +128,56 @@ def _by_pairs(find: Callable[[Path], str | None]) -> Callable[[Path], str | None
     return find_pair
 
 
-def patients(
-    source: PatientSource, given: pd.DataFrame, paths: Sequence[str], root: Path, names: Pseudonyms
-) -> tuple[list[str], tuple[str, ...], bool]:
-    """A pseudonym for each case's patient, its own where none is known, a note on how many those are, and whether
-    any is known.
-    """
+def _recognized(given: pd.DataFrame, name: str, remedy: str) -> str | None:
+    """The column whose name means a patient; the first of several that group the cases alike."""
+    found = [
+        column for column in given.columns if plain(column) in SYNONYMS["patient"] and _may_name(column, given[column])
+    ]
+    groups = [tuple(pd.factorize(given[column].map(identifier))[0].tolist()) for column in found]
+    if len(set(groups)) > 1:
+        shown = " and ".join(printable(column, 40) for column in found[:4])
+        raise ManifestError(
+            f"manifest {name}: columns {shown} could name the patient and group the cases differently: {remedy}"
+        )
+    return next((column for column in found if plain(column) == "patient"), found[0] if found else None)
+
+
+def _may_name(name: str, column: "pd.Series[str]") -> bool:
+    """Check whether a column of such a name can hold patients: it is not empty, nor alike for all of many cases."""
+    distinct = {identifier(value) for value in column} - {None}
+    return len(distinct) > (0 if plain(name) == "patient" or len(column) < _FEW else 1)
+
+
+def identifier(text: str) -> str | None:
+    """Return an identifier in one spelling, as 7 for 7.0; None where it is a word for unknown."""
+    value = without_point(same_text(text))
+    return None if value.lower() in NO_PATIENT else value
+
+
+def patients(source: PatientSource, given: pd.DataFrame, paths: Sequence[str], root: Path, names: Pseudonyms) -> Owners:
+    """Read the patient of each case."""
     if source.column is not None:
-        found: list[str | None] = [value or None for value in given[source.column]]
+        found = [identifier(value) for value in given[source.column]]
     elif source.find is not None:
         found = [source.find(root / path) for path in paths]
     else:
         found = [None] * len(paths)
     # A prefix keeps a file's path from ever meaning a patient's number.
-    known = [f"file:{path}" if who is None else f"patient:{who}" for who, path in zip(found, paths, strict=True)]
-    missing = found.count(None)
-    note = f"{missing} of {len(paths)} cases: {source.lacking}; each counts as a patient of its own"
-    return [names.name(who) for who in known], (note,) if missing else (), missing < len(paths)
+    known = [
+        names.name(f"file:{path}", _OWN) if who is None else names.name(f"patient:{who}", _KNOWN)
+        for who, path in zip(found, paths, strict=True)
+    ]
+    notes, missing = [], found.count(None)
+    if source.assumed:
+        notes.append(f"{source.words} is read as patient: {len(set(found) - {None})} patients")
+    if missing:
+        notes.append(f"{missing} of {len(paths)} cases: {source.lacking}; each counts as a patient of its own")
+    if alike := _written_alike(found):
+        notes.append(f"{alike} patients differ from another in capitals or leading zeros alone and count as different")
+    return Owners(known, tuple(notes), missing < len(paths))
+
+
+def _written_alike(found: Sequence[str | None]) -> int:
+    """Count the identifiers that differ from another one in capitals or leading zeros alone."""
+    distinct = {who for who in found if who is not None}
+    return len(distinct) - len({who.casefold().lstrip("0") for who in distinct})

@@ -4,6 +4,8 @@ import re
 
 import pandas as pd
 
+from medcnn.io.dialect import NO_NUMBER
+
 _IDENTIFYING = re.compile(
     r"name|patient|person|subject|mrn|ssn|accession|birth|dob|address|street|city|zip|postal|phone|fax|mail|insur|"
     r"physician|doctor|operator|radiologist|referr|uid|guid|"
@@ -32,7 +34,7 @@ def describing_columns(columns: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, 
 
 
 def _may_identify(name: str, values: list[str]) -> bool:
-    known = [value for value in values if value]
+    known = [value for value in values if value.lower() not in NO_NUMBER]
     # Kaggle's and DICOM's own spellings (PatientAge, Patient Sex) describe a group, not a person.
     plain = re.sub(r"^patient[ _']*s?[ _]*", "", name.strip(), flags=re.IGNORECASE).replace(" ", "_").replace("-", "_")
     if plain.lower() not in ("age", "sex", "gender") and _IDENTIFYING.search(name.replace(" ", "_").replace("-", "_")):
@@ -54,5 +56,5 @@ def _are_numbers(values: list[str]) -> bool:
 
 
 def _typed(column: pd.Series) -> pd.Series:
-    known = [value for value in column if value]
+    known = [value for value in column if value.lower() not in NO_NUMBER]
     return pd.to_numeric(column, errors="coerce").astype("float64") if known and _are_numbers(known) else column

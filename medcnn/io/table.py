@@ -1,75 +1,68 @@
-"""Cells of a user's table to text, labels, findings and splits; each refusal names values and rows."""
+"""A user's table as text, and its columns of findings and splits; each refusal names values and rows."""
 
-import csv
 import math
-from collections.abc import Sequence
+import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from medcnn.errors import ManifestError
+from medcnn.io.dialect import HIDDEN, read_cells, with_points
+from medcnn.positive import FALSE, TRUE
+from medcnn.printable import printable
 
-_BLANK = frozenset(("", "nan", "na", "n/a", "none", "null", "<na>"))
-_UNKNOWN = _BLANK | {"-1"}
-_TRUE = frozenset(("1", "true", "yes", "y", "positive"))
-_FALSE = frozenset(("0", "false", "no", "n", "negative"))
+#: Words for a value that is not known, in small letters.
+BLANK = frozenset(("", "nan", "na", "n/a", "none", "null", "<na>"))
+UNKNOWN = BLANK | {"-1", "unknown"}
 _SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
-    **dict.fromkeys(_BLANK, ""),
+    **dict.fromkeys(BLANK, ""),
 }
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """A CSV (comma, semicolon or tab; UTF-8 with or without a mark) or Parquet file, every cell as stripped text.
+    """Read a CSV or Parquet file, every cell as stripped text and every number with a decimal point.
+
+    Returns:
+        The table; ``attrs["notes"]`` holds what was assumed on reading, a line each.
 
     Raises:
         ManifestError: If the file is neither, is empty, or names a column twice.
     """
     try:
-        head = path.read_bytes()[:4]
-        if not head.strip():
+        data = path.read_bytes()
+        if not data.strip():
             raise ManifestError(
-                f"manifest {path.name}: the file is empty; expected a row of names and one for each image"
+                f"manifest {path.name}: the file is empty; expected a row of names and one row per image"
             )
-        raw = pd.read_parquet(path) if head == b"PAR1" else _read_csv(path)
+        table, notes = _of_parquet(path) if data[:4] == b"PAR1" else _of_text(data, path.name)
     except FileNotFoundError:
         raise ManifestError(f"manifest {path.name}: no such file") from None
-    except UnicodeDecodeError:
-        raise ManifestError(f"manifest {path.name}: expected UTF-8 text; save it as CSV UTF-8 or Parquet") from None
-    except (OSError, ValueError, csv.Error) as error:  # pandas' and Arrow's errors are ValueErrors
-        what = "the file is damaged or not whole; write it again" if head == b"PAR1" else "expected CSV or Parquet"
+    except (OSError, ValueError) as error:  # pandas' and Arrow's errors are ValueErrors
+        what = "expected CSV or Parquet, and the file is damaged or not whole; write it again"
         raise ManifestError(f"manifest {path.name}: {what} ({type(error).__name__})") from None
-    names = [str(name).strip() for name in raw.columns]
-    if raw.empty:
+    if table.empty:
         raise ManifestError(f"manifest {path.name}: no rows; expected one for each image")
-    cells = {name: [_text(cell) for cell in raw.iloc[:, at]] for at, name in enumerate(names)}
-    return pd.DataFrame(cells, dtype=object)
+    table.attrs["notes"] = notes
+    return table
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        head = stream.readline()
-    separator = max(",;\t", key=head.count)
-    names = [name.strip() for name in next(csv.reader([head], delimiter=separator), [])]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:  # pandas would rename the second silently
-        raise ManifestError(f"manifest {path.name}: column {', '.join(twice)} appears twice; rename one")
-    _refuse_ragged(path, separator, len(names))
-    return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=0)
+def _of_text(data: bytes, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    cells = read_cells(data, name)
+    return pd.DataFrame(dict(zip(cells.names, cells.columns, strict=True)), dtype=object), cells.notes
 
 
-def _refuse_ragged(path: Path, separator: str, fields: int) -> None:
-    """Refuse a row with more fields than the header: pandas would take its first ones for an index, or name no row."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        for row, cells in enumerate(csv.reader(stream, delimiter=separator), 1):
-            if len(cells) > fields:
-                comma = "; a comma in a number or a text needs quotes around it" if separator == "," else ""
-                raise ManifestError(
-                    f"manifest {path.name}: row {row} has {len(cells)} fields, the header {fields}{comma}"
-                )
+def _of_parquet(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    raw = pd.read_parquet(path)
+    names = [str(name).strip() for name in raw.columns]
+    cells = {name: with_points([_text(cell) for cell in raw.iloc[:, at]]) for at, name in enumerate(names)}
+    if len(cells) < len(names):
+        raise ManifestError(f"manifest {path.name}: a column appears twice; rename one")
+    return pd.DataFrame(cells, dtype=object), ()
 
 
 def _text(cell: object) -> str:
@@ -78,41 +71,20 @@ def _text(cell: object) -> str:
         return ""
     if isinstance(cell, (float, np.floating)) and float(cell).is_integer():
         return str(int(cell))
-    return str(cell).strip()
-
-
-def labels(column: "pd.Series[str]", classes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Class numbers int64 ``(n,)`` and class names; blank, NaN and -1 are -1, unknown.
-
-    Args:
-        column: Names of classes or whole numbers.
-        classes: The classes in order; all values found, sorted, if None.
-
-    Raises:
-        ManifestError: If a value is neither a class nor its number.
-    """
-    values = [_without_point(value) for value in column]
-    known = [value for value in values if value.lower() not in _UNKNOWN]
-    if classes is None:
-        classes = sorted(set(known), key=lambda value: (0, int(value), "") if value.isdigit() else (1, 0, value))
-    number = {str(name): at for at, name in enumerate(classes)}
-    for at in range(len(classes)):
-        number.setdefault(str(at), at)
-    _refuse_unknown(column.name, values, set(number), f"expected {', '.join(map(str, classes))} or blank")
-    return np.array([number.get(value, -1) for value in values], np.int64), tuple(str(name) for name in classes)
+    return HIDDEN.sub("", str(cell)).strip()
 
 
 def finding(column: "pd.Series[str]") -> np.ndarray:
-    """One finding float32 ``(n,)``: 1 present, 0 absent, NaN for blank and for -1, unknown or uncertain."""
-    values = [_without_point(value).lower() for value in column]
-    _refuse_unknown(column.name, values, _TRUE | _FALSE, "expected 0, 1, true, false, yes, no or blank")
-    return np.array([1.0 if v in _TRUE else 0.0 if v in _FALSE else np.nan for v in values], np.float32)
+    """One finding float32 ``(n,)``: 1 present, 0 absent, NaN for blank, for -1 and for words that mean unknown."""
+    values = [without_point(value).lower() for value in column]
+    refuse_unknown(column.name, values, TRUE | FALSE, "expected 0, 1, true, false, yes, no or blank")
+    return np.array([1.0 if v in TRUE else 0.0 if v in FALSE else np.nan for v in values], np.float32)
 
 
 def split_names(column: "pd.Series[str]") -> list[str]:
     """Each split as ``train``, ``val``, ``test`` or empty."""
     values = [value.lower() for value in column]
-    _refuse_unknown(column.name, values, set(_SPLITS), "expected train, val, test or blank")
+    refuse_unknown(column.name, values, set(_SPLITS), "expected train, val, test or blank")
     return [_SPLITS.get(value, "") for value in values]
 
 
@@ -126,15 +98,21 @@ def split_name(name: str) -> str:
     return _SPLITS[name.lower()]
 
 
-def _without_point(value: str) -> str:
-    """``1.0`` as ``1``: pandas writes whole numbers so beside a blank."""
-    whole = value[:-2] if value.endswith(".0") else value
-    return whole if whole.lstrip("-").isdigit() else value
+def without_point(value: str) -> str:
+    """Return ``1.0`` as ``1``: spreadsheets and pandas write whole numbers so where a cell of the column is blank."""
+    whole = re.fullmatch(r"([-+]?\d+)\.0+", value)
+    return whole.group(1) if whole else value
 
 
-def _refuse_unknown(name: object, values: list[str], allowed: set[str] | frozenset[str], expected: str) -> None:
-    bad = [(row, value) for row, value in enumerate(values) if value not in allowed and value.lower() not in _UNKNOWN]
+def same_text(value: str) -> str:
+    """Return a text in one form of Unicode and with single blanks, so that equal texts are equal."""
+    return " ".join(unicodedata.normalize("NFC", value).split())
+
+
+def refuse_unknown(name: object, values: list[str], allowed: set[str] | frozenset[str], expected: str) -> None:
+    """Raise a ManifestError for values that are neither allowed nor a word for unknown, with their rows."""
+    bad = [(row, value) for row, value in enumerate(values) if value not in allowed and value.lower() not in UNKNOWN]
     if bad:
-        shown = ", ".join(f"{value[:40]!r} in row {row + 2}" for row, value in bad[:5])
+        shown = ", ".join(f"{printable(value, 40)!r} in row {row + 2}" for row, value in bad[:5])
         more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
         raise ManifestError(f"column {name}: {expected}; found {shown}{more}")

@@ -136,6 +136,11 @@ class Outcome:
         """Whether there is one question only: of two classes the second."""
         return len(self.classes) == 2 and not self.multilabel
 
+    @property
+    def positive(self) -> str | None:
+        """Name of the positive class where there is one question only."""
+        return self.classes[1] if self.binary else None
+
     def findings(self) -> list[Finding]:
         """The questions: every finding; of two classes the second; of more, each against the rest."""
         return [self._finding(k) for k in range(1 if self.binary else 0, len(self.classes))]

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medcnn.errors import ReportError
-from medcnn.report.outcome import Array, Outcome
+from medcnn.positive import FALSE, TRUE, positive_of
+from medcnn.report.outcome import UNKNOWN, Array, Outcome
 from medcnn.report.outcome_cells import MISSING, listed, numbers, of_each, texts
 from medcnn.report.outcome_logits import CONTRADICTION, contradict, logits_of, with_probabilities
 
@@ -17,7 +18,7 @@ from medcnn.report.outcome_logits import CONTRADICTION, contradict, logits_of, w
 Describing = Callable[[pd.DataFrame], tuple[pd.DataFrame, tuple[str, ...]]]
 RESERVED = ("case", "patient", "label", "probability", "logit", "split", "call")
 PARTS = ("label/", "probability/", "logit/", "group/", "call/")
-_NO, _YES = ("0", "0.0", "false", "no", "negative"), ("1", "1.0", "true", "yes", "positive")
+_NO, _YES = ("0.0", *sorted(FALSE)), ("1.0", *sorted(TRUE))
 
 
 def outcome_from_table(
@@ -51,7 +52,7 @@ def outcome_from_table(
     frame = with_probabilities(frame.reset_index(drop=True))
     multilabel = any(str(name).startswith("label/") for name in frame)
     _refuse_signs(frame)
-    classes = list(classes) if classes else _classes(frame)
+    classes = list(classes) if classes else _classes(frame, list(thresholds or {}))
     shares = _probabilities(frame, classes)
     labels = _findings(frame, classes) if multilabel else _labels(frame, classes)
     limits = _limits(classes, multilabel, thresholds or {})
@@ -95,9 +96,12 @@ def at_threshold(outcome: Outcome, threshold: float) -> Outcome:
     return replace(outcome, calls=calls, thresholds=limits, called_by="given")
 
 
-def _classes(frame: pd.DataFrame) -> list[str]:
+def _classes(frame: pd.DataFrame, decided: Sequence[str]) -> list[str]:
+    """The classes as the columns or the labels name them, of two the positive one second."""
     named = [str(name).removeprefix("probability/") for name in frame if str(name).startswith("probability/")]
     several = any(str(name).startswith("label/") for name in frame)
+    if len(named) == 2 and not several:
+        return _of_two(named, decided)
     if len(named) > 1 or (named and several):
         return named
     if "probability" not in frame and not named:
@@ -105,18 +109,42 @@ def _classes(frame: pd.DataFrame) -> list[str]:
             f"a table of predictions has a column probability, or probability/<class> for each class; "
             f"found {listed(frame)}"
         )
-    words = set(texts(frame, "label").unique()) - set(MISSING)
+    words = set(texts(frame, "label", keep_case=True).unique())
     if named:
         return [f"not {named[0]}", named[0]]
-    if not words <= {*_NO, *_YES}:
-        raise ReportError(_whose_names(sorted(words)))
+    if not {word.lower() for word in words} <= {*_NO, *_YES, *MISSING}:
+        # Among names a word such as None is a name itself.
+        raise ReportError(
+            _whose_names(sorted(word for word in words if word.lower() not in ("", UNKNOWN, "-1", "nan")))
+        )
     return ["negative", "positive"]
+
+
+def _of_two(names: Sequence[str], decided: Sequence[str]) -> list[str]:
+    """Two classes, the positive one second: that with a threshold, or by what the names mean, or as in the columns."""
+    positive = decided[0] if len(decided) == 1 and decided[0] in names else positive_of(names) or names[1]
+    return [next(name for name in names if name != positive), positive]
+
+
+def refuse_undecided(frame: pd.DataFrame) -> None:
+    """Refuse a table of two classes whose columns are in some order and whose names do not say which is positive.
+
+    Raises:
+        ReportError: Naming the two and the option.
+    """
+    named = [str(name).removeprefix("probability/") for name in frame if str(name).startswith("probability/")]
+    several = any(str(name).startswith("label/") for name in frame)
+    if len(named) == 2 and not several and positive_of(named) is None:
+        raise ReportError(_whose_names(named))
 
 
 def _whose_names(words: Sequence[str]) -> str:
     kind = "numbers" if all(word.removesuffix(".0").isdigit() for word in words) else "names"
     pair = [word.removesuffix(".0") for word in words[:2]]
-    own = f'\'["{pair[0]}", "{pair[1]}"]\'' if len(words) == 2 and kind == "numbers" else "'[healthy, ill]'"
+    own = "'[healthy, ill]'"
+    if len(words) == 2:
+        first, second = pair[::-1] if positive_of(words) == words[0] else pair
+        own = f'\'["{first}", "{second}"]\'' if kind == "numbers" else f"'[{first}, {second}]'"
     return (
         f"labels are {kind} ({', '.join(words[:4])}): say which is the finding with --classes, the finding second, as "
         f"--classes {own}, or write labels as 0 and 1"

@@ -38,7 +38,7 @@ def read_table(folder: Path | None, place: str, columns: Sequence[str]) -> tuple
     if path is None or not path.is_file():
         return None, ""
     try:
-        table = original_frame(pd.read_csv(path))
+        table = original_frame(pd.read_csv(path, keep_default_na=False, na_values=[""]))
     except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
         return None, f"{place} cannot be read ({type(error).__name__})"
     missing = [name for name in columns if name not in table]

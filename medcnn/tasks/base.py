@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric
 
 import medcnn
-from medcnn.errors import ConfigError
+from medcnn.errors import CheckpointError, ConfigError
 from medcnn.tasks.decision import Decision
 from medcnn.tasks.fit_of_parts import check_counts, explained
 from medcnn.tasks.optimization import LRSchedulerCallable, OptimizerCallable, optimizer_and_schedule
 from medcnn.tasks.plain import plain_only
 from medcnn.tasks.schema import check_classes
+from medcnn.tasks.seen import Seen, refuse_seen
 
 Batch = dict[str, Tensor]
 
@@ -50,7 +51,7 @@ class CaseTask(pl.LightningModule, ABC):
         image_shape: ``(C, *spatial)`` of the images seen; empty before the first.
         spacing_mm: Usual voxel size along each axis of the images seen; empty where they do not say.
         data_digest: Digest of the cases it was fitted on.
-        trained_on: Pseudonyms of the cases it was fitted on.
+        seen: The cases and patients it was trained on, over all sessions.
     """
 
     monitor: ClassVar[str]
@@ -84,11 +85,17 @@ class CaseTask(pl.LightningModule, ABC):
         self.run_id, self.data_digest = "", ""
         self.image_shape: tuple[int, ...] = ()
         self.spacing_mm: tuple[float, ...] = ()
-        self.trained_on: tuple[str, ...] = ()
+        self.seen = Seen()
+        self._data_before: Mapping[str, Any] = {}
         # NaN stays NaN. "disable" would say the same, but makes torchmetrics 1.9 forget the weights.
         self._train_loss = MeanMetric(nan_strategy=float("nan"))
         self._steps: list[tuple[Tensor, Tensor]] = []
         self._seed = 0
+
+    @property
+    def positive(self) -> str | None:
+        """Name of the positive class where there is one: the second of two that exclude each other."""
+        return self.classes[1] if len(self.classes) == 2 and not (self.multilabel or self.per_voxel) else None
 
     @abstractmethod
     def answer(self, images: Tensor) -> Tensor:
@@ -117,8 +124,10 @@ class CaseTask(pl.LightningModule, ABC):
     def on_fit_start(self) -> None:
         """Tell the loss the training split's counts; a resumed training keeps the weights it began with."""
         self._seed = torch.initial_seed()
-        self.trained_on = training_cases(getattr(self.trainer, "datamodule", None))
         data: Any = getattr(self.trainer, "datamodule", None)
+        if self.trainer.ckpt_path is not None and getattr(data, "on_leak", "") != "allow":
+            refuse_seen(self.seen, data, self._data_before)
+        self.seen = self.seen.joined(Seen.in_training(data))
         if hasattr(data, "describe"):
             self.data_digest = str(data.describe().get("digest", ""))
         if not hasattr(self.loss, "set_counts") or self.trainer.ckpt_path is not None:
@@ -182,19 +191,28 @@ class CaseTask(pl.LightningModule, ABC):
             "run_id": self.run_id or "",
             "image_shape": list(self.image_shape),
             "data_digest": self.data_digest,
-            "trained_on": list(self.trained_on),
+            "trained_on": list(self.seen.cases),
+            "trained_patients": list(self.seen.patients),
+            "positive": self.positive or "",
             "per_voxel": self.per_voxel,
             "spacing_mm": list(self.spacing_mm),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back the decision and the origin."""
+        known = (checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY) or {}).get("classes")
+        if known and list(known) != list(self.classes):
+            raise CheckpointError(
+                f"the checkpoint's classes are {', '.join(map(str, known))} and the cohort's "
+                f"{', '.join(self.classes)}: set classes, or positive, as the checkpoint has them"
+            )
         kept = checkpoint.get("decision")
         self.decision = None if kept is None else Decision.from_dict(kept, self.classes, self.multilabel)
         origin = checkpoint.get("medcnn", {})
         self.run_id, self.data_digest = origin.get("run_id", ""), origin.get("data_digest", "")
         self.image_shape = tuple(origin.get("image_shape", ()))
-        self.trained_on = tuple(origin.get("trained_on", ()))
+        self.seen = Seen(tuple(origin.get("trained_on", ())), tuple(origin.get("trained_patients", ())))
+        self._data_before = checkpoint.get("datamodule_hyper_parameters") or {}
         self.spacing_mm = tuple(origin.get("spacing_mm", ()))
 
     def _arguments(self) -> dict[str, Any]:
@@ -241,11 +259,3 @@ def checked_classes(classes: Sequence[str], least: int = 2) -> tuple[str, ...]:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return tuple(classes)
-
-
-def training_cases(data: Any) -> tuple[str, ...]:
-    """Pseudonyms of the cases that a data module trains on; none where it names none."""
-    cases = getattr(data, "cases", None)
-    if cases is None or not {"case", "split"} <= set(cases):
-        return ()
-    return tuple(cases.loc[cases["split"] == "train", "case"])

@@ -46,9 +46,10 @@ class Product:
         classes: Names, in the order of the logits.
         multilabel: Whether several findings may stand together.
         decision: ``Decision.to_dict()``; None where no validation has chosen one.
-        provenance: run_id, medcnn_version, data_digest, image_shape ``(C, *spatial)``, trained_on: the pseudonyms of
-            the training cases, so that no test counts one of them. Where the answer is a segmentation also per_voxel,
-            and spacing_mm: the usual voxel size along each axis of prepared cases.
+        provenance: run_id, medcnn_version, data_digest, image_shape ``(C, *spatial)``, trained_on and
+            trained_patients: names of the training cases by content and of their patients, so that no test counts one
+            of them. Of two classes also positive; where the answer is a segmentation also per_voxel, and spacing_mm:
+            the usual voxel size along each axis of prepared cases.
     """
 
     weights: dict[str, Tensor]
@@ -93,6 +94,10 @@ class Product:
                 **{key: origin[key] for key in ("per_voxel", "spacing_mm") if origin.get(key)},
             },
         }  # fmt: skip
+        # Absent from checkpoints that name cases by pseudonym, and from a segmentation.
+        for key in ("trained_patients", "positive"):
+            if origin.get(key) not in (None, ""):
+                parts["provenance"][key] = origin[key]
         return cls._of(found["state_dict"], parts, Path(path).name)
 
     @classmethod
@@ -192,6 +197,12 @@ class Product:
             CheckpointError: One of them is outside the allow-list.
         """
         return [build(spec) for spec in self.preprocess]
+
+    @property
+    def positive(self) -> str | None:
+        """Name of the positive class where there is one: the second of two that exclude each other."""
+        binary = len(self.classes) == 2 and not (self.multilabel or self.provenance.get("per_voxel"))
+        return self.classes[1] if binary else None
 
     @property
     def _parts(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def outcome_of(trainer: pl.Trainer, task: Any, stage: str) -> Outcome | None:
     decision = getattr(task, "decision", None)
     if found is None or decision is None or not len(found["cases"]):
         return None
-    shares = task.probabilities(found["logits"])
+    shares = task.probabilities(found["logits"].double())
     return Outcome(
         cases=case_names(trainer, found["cases"]),
         probabilities=shares.double().numpy(),

@@ -282,6 +282,30 @@ def test_a_test_on_cases_that_were_trained_on_is_refused(place: Place, capsys: p
     assert len(place.client.get_metric_history(place.run_id, "test/loss")) == before
 
 
+def test_a_validation_on_cases_that_were_trained_on_is_refused(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["validate", "--config", str(place.config), "--ckpt_path", f"runs:/{place.run_id}"]
+    assert main([*words, "--data.init_args.seed", "5"]) == 2
+    assert "validation cases were trained on" in capsys.readouterr().err
+
+
+def test_a_resume_on_another_split_names_the_seed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["fit", "--config", str(place.config), "--ckpt_path", str(place.checkpoint("last"))]
+    before = place.checkpoint("last").read_bytes()
+    assert main([*words, "--trainer.max_epochs", "6", "--data.init_args.seed", "5"]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "validation cases were trained on" in error
+    assert "seed 0, now 5" in error
+    assert place.checkpoint("last").read_bytes() == before
+
+
+def test_the_positive_class_is_printed_and_stored(place: Place) -> None:
+    classes = open_product(place.checkpoint()).classes
+    assert place.said.splitlines()[0] == f"positive class: {classes[1]} (of {', '.join(classes)})"
+    assert open_product(place.checkpoint()).provenance["positive"] == classes[1]
+
+
 def test_a_resume_that_is_already_over_is_told_in_one_line(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["fit", "--config", str(place.config), "--ckpt_path", str(place.checkpoint("last"))]
     assert main([*words, "--trainer.max_epochs", "1"]) == 2

@@ -95,3 +95,48 @@ def test_the_chest_folder_has_28_pairs_of_exact_copies_all_within_a_patient(shar
     assert told["exact_copies"]["pairs"] == 28
     assert told["exact_copies"]["pairs_across_labels"] == 0
     assert told["near_copies"]["pairs"] == 0
+
+
+@pytest.mark.parametrize("column", ["patient", "Subject ID"])
+def test_a_full_patient_column_tells_the_patients_apart(tmp_path: Path, column: str) -> None:
+    for k in range(6):
+        film(tmp_path / f"{k}.png", k)
+    rows = [f"{k}.png,{k % 2},P{k}" for k in range(6)]
+    (tmp_path / "m.csv").write_text("\n".join([f"path,label,{column}", *rows]))
+    patients = audit(tmp_path / "m.csv", workers=0).summary()["patients"]
+    assert (patients["known"], patients["patients"], patients["with_several_films"]) == (True, 6, 0)
+
+
+def test_patients_that_nothing_names_are_not_known(tmp_path: Path) -> None:
+    for k in range(6):
+        film(tmp_path / ("no" if k % 2 else "yes") / f"{k}.png", k)
+    assert not audit(tmp_path, workers=0).summary()["patients"]["known"]
+    # A pattern that fits no name, and headers that PNG files do not have, name nobody either.
+    assert not audit(tmp_path, patient=r"pattern:^(q\d+)", workers=0).summary()["patients"]["known"]
+    assert not audit(tmp_path, patient="dicom", workers=0).summary()["patients"]["known"]
+
+
+def test_labels_that_are_missing_or_misspelled_are_noted(tmp_path: Path) -> None:
+    for k in range(4):
+        film(tmp_path / f"{k}.png", k)
+    (tmp_path / "m.csv").write_text("path,label\n0.png,yes\n1.png,Yes\n2.png,no\n3.png,\n")
+    found = audit(tmp_path / "m.csv", workers=0)
+    assert found.summary()["labels"] == {"yes": 1, "Yes": 1, "no": 1}
+    assert any("yes, Yes seem to be spellings of one class" in note for note in found.notes)
+    assert any(note.startswith("1 of 4 cases have no label") for note in found.notes)
+
+
+def test_a_folder_without_classes_has_patients_and_says_why_no_labels(tmp_path: Path) -> None:
+    for k in range(6):
+        film(tmp_path / f"p{k // 2}_{k}.png", k)
+    found = audit(tmp_path, patient=r"pattern:^(p\d+)_", workers=0)
+    assert found.summary()["patients"] == {
+        "known": True, "patients": 3, "with_several_films": 3, "films_of_those": 6, "most_films": 2,
+        "in_several_splits": 0,
+    }  # fmt: skip
+    assert found.notes[0].startswith("read without labels: ")
+
+
+def test_an_archive_names_no_patient(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="names no patient"):
+        audit(tmp_path / "some.npz", patient="dicom")

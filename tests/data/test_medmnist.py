@@ -40,6 +40,19 @@ def test_grey_color_and_volumes_come_channel_first(
     assert (data.in_channels, data.num_outputs, data.multilabel) == (expected[0], 2, False)
 
 
+def test_the_positive_class_is_second_whatever_its_number(tmp_path: Path) -> None:
+    data = MedMnistDataModule(archive(tmp_path / "breastmnist.npz", (28, 28)))
+    data.setup()
+    assert data.classes == ("normal, benign", "malignant")
+    published = np.concatenate([np.load(data.path)[f"{split}_labels"][:, 0] for split in ("train", "val", "test")])
+    assert data.cases["label"].tolist() == [1 - int(number) for number in published]  # there 0 is malignant
+    assert MedMnistDataModule("pneumoniamnist", folder=tmp_path, positive="normal").classes == ("pneumonia", "normal")
+    # Where the names do not decide, label 1 is the positive one, as the collections are evaluated.
+    assert MedMnistDataModule("synapsemnist3d", folder=tmp_path).classes[1] == "excitatory synapse"
+    with pytest.raises(ConfigError, match="expected one of the classes"):
+        MedMnistDataModule("pneumoniamnist", folder=tmp_path, positive="covid")
+
+
 def test_several_columns_of_labels_are_several_findings(tmp_path: Path) -> None:
     data = MedMnistDataModule(archive(tmp_path / "x.npz", (8, 8), labels=3))
     data.setup()

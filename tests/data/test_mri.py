@@ -54,8 +54,8 @@ def folder(tmp_path: Path) -> Path:
 def test_class_folders_hold_files_and_series_and_the_header_tells_the_patient(folder: Path) -> None:
     data = BrainMriDataModule(folder, patient="dicom", fractions=(0.2, 0.2), workers=0)
     data.setup()
-    assert (data.classes, data.in_channels, len(data.cases)) == (("ill", "well"), 1, 12)
-    assert data.cases["label"].tolist().count(0) == 8
+    assert (data.classes, data.in_channels, len(data.cases)) == (("well", "ill"), 1, 12)
+    assert data.cases["label"].tolist().count(1) == 8
     assert data.cases["patient"].nunique() == 11
     assert data.cases.groupby("patient")["split"].nunique().max() == 1
     assert next(iter(data.train_dataloader()))["image"].shape[1:] == (1, *SHAPE)
@@ -86,7 +86,7 @@ def test_sequences_become_channels_on_the_grid_of_the_first(tmp_path: Path) -> N
     for number in range(4):
         nifti(tmp_path / f"t1_{number}.nii.gz", linear(SHAPE, oblique()) + number)
         nifti(tmp_path / f"flair_{number}.nii.gz", linear((25, 25, 25), wide) + number, wide)
-    rows = [f"t1_{n}.nii.gz,flair_{n}.nii.gz,{'ab'[n % 2]},{['train', 'val'][n // 2]}" for n in range(4)]
+    rows = [f"t1_{n}.nii.gz,flair_{n}.nii.gz,{n % 2},{['train', 'val'][n // 2]}" for n in range(4)]
     (tmp_path / "table.csv").write_text("\n".join(["t1,flair,label,split", *rows]))
     data = BrainMriDataModule(tmp_path / "table.csv", sequences=["t1", "flair"], workers=0)
     data.setup()
@@ -113,7 +113,7 @@ def test_a_table_that_cannot_be_meant_is_told(folder: Path) -> None:
         BrainMriDataModule(folder, sequences=["t1", "t1"])
     rows = ["well/sub-0.nii.gz,ill/sub-1.nii.gz,a", "ill/sub-1.nii.gz,well/sub-2.nii.gz,b"]
     (folder / "table.csv").write_text("\n".join(["t1,flair,label", *rows]))
-    with pytest.raises(ManifestError, match=r"ill/sub-1\.nii\.gz stands in column t1 and in column flair"):
+    with pytest.raises(ManifestError, match=r"ill/sub-1\.nii\.gz is in column t1 and in column flair"):
         BrainMriDataModule(folder / "table.csv", sequences=["t1", "flair"])
 
 

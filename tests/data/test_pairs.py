@@ -95,3 +95,19 @@ def test_what_is_not_there_is_a_mistake_of_the_config(tmp_path: Path) -> None:
         find_pairs(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="images is the name of one folder"):
         find_pairs(tmp_path, ["t1", "t2"])
+
+
+def test_a_table_of_pairs_is_read_in_any_dialect(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for kind in ("img", "seg"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            (tmp_path / kind / f"{name}.nii.gz").write_bytes(b"x")
+    text = (
+        "Image Path;Segmentation;Subject ID;age\nimg\\a.nii.gz;seg/a.nii.gz;7;63,5\nimg/b.nii.gz;seg\\b.nii.gz;7.0;70\n"
+    )
+    (tmp_path / "m.csv").write_text(text, encoding="utf-16")
+    found = find_pairs(tmp_path / "m.csv")
+    assert found.images == [("img/a.nii.gz",), ("img/b.nii.gz",)]
+    assert found.labels == ["seg/a.nii.gz", "seg/b.nii.gz"]
+    assert found.table["patient"].nunique() == 1
+    assert found.table["age"].tolist() == [63.5, 70.0]

@@ -61,11 +61,11 @@ def test_memory_files_and_maps_give_the_same_cases(volumes: LabeledVolumes, tmp_
 def test_a_cohort_too_large_for_memory_leaves_nothing_behind(
     volumes: LabeledVolumes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     held = prepare_cases(volumes, [ZScored("image")], None, CachePlan(workers=0)).cases
     mapped = prepare_cases(volumes, [ZScored("image")], None, CachePlan(workers=0, budget_mb=0.02)).cases
     assert all(same(one, other) for one, other in zip(held, mapped, strict=True))
-    assert list((tmp_path / ".medcnn_cache").iterdir()) == []
+    assert list((tmp_path / "cache" / "medcnn").iterdir()) == []
 
 
 def test_a_changed_label_is_read_again(volumes: LabeledVolumes, tmp_path: Path) -> None:

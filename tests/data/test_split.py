@@ -40,6 +40,18 @@ def test_the_order_of_the_rows_has_no_part_in_it(rows: list[tuple[int, int, int]
     assert [straight[i] for i in order] == list(shuffled)
 
 
+@settings(max_examples=30, deadline=None)
+@given(cohorts, st.randoms(use_true_random=False))
+def test_the_names_of_patients_have_no_part_in_it(rows: list[tuple[int, int, int]], chance: object) -> None:
+    # Another key gives other pseudonyms; who is one patient stays the same.
+    names = [f"p{number}" for number in range(13)]
+    chance.shuffle(names)  # type: ignore[attr-defined]
+    labels, contents = np.array([row[1] for row in rows]), [f"{row[2]:032x}" for row in rows]
+    one = split_cases([f"p{row[0]}" for row in rows], labels, (0.2, 0.2), 3, contents=contents)
+    other = split_cases([names[row[0]] for row in rows], labels, (0.2, 0.2), 3, contents=contents)
+    assert list(one) == list(other)
+
+
 def test_each_class_is_spread_by_the_fractions() -> None:
     chance = np.random.default_rng(0)
     patients = chance.integers(0, 800, 2000)

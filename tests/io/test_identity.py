@@ -10,7 +10,7 @@ import pytest
 
 from medcnn.errors import MedcnnError
 from medcnn.io.dicom_write import write_film
-from medcnn.io.identity import KEY_NAME, Pseudonyms, key_file_for, patient_in_dicom
+from medcnn.io.identity import Pseudonyms, key_file, patient_in_dicom
 
 PIXELS = np.zeros((4, 4), np.uint16)
 
@@ -65,19 +65,21 @@ def test_a_file_that_is_no_key_is_refused_and_kept(tmp_path: Path, content: str)
     assert (tmp_path / "key").read_text() == content
 
 
-def test_the_key_lies_beside_a_cohort_that_may_be_written(tmp_path: Path) -> None:
-    assert key_file_for(tmp_path) == tmp_path / KEY_NAME
+def test_the_key_is_among_the_users_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MEDCNN_KEY", raising=False)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert key_file() == tmp_path / ".local" / "share" / "medcnn" / "pseudonyms.key"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert key_file() == tmp_path / "data" / "medcnn" / "pseudonyms.key"
+    monkeypatch.setenv("MEDCNN_KEY", "~/lab.key")
+    assert key_file() == tmp_path / "lab.key"
 
 
-def test_a_read_only_cohort_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    cohort = tmp_path / "Doe^Jane"
-    cohort.mkdir(mode=0o555)
-    key = key_file_for(cohort)
-    Pseudonyms(key)
-    assert key.is_relative_to(tmp_path / "home" / ".config" / "medcnn")
-    assert "Doe" not in str(key)
-    assert list(cohort.iterdir()) == []
+def test_a_key_that_cannot_be_written_names_the_variable(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MedcnnError, match="MEDCNN_KEY"):
+        Pseudonyms(tmp_path / "file" / "key")
 
 
 def test_a_patient_is_the_id_within_its_issuer(tmp_path: Path) -> None:

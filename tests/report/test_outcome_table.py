@@ -10,7 +10,7 @@ from report_fakes import planted
 from medcnn.errors import ReportError
 from medcnn.report.admission import admit
 from medcnn.report.outcome import roc_of
-from medcnn.report.outcome_table import at_threshold, outcome_from_table
+from medcnn.report.outcome_table import at_threshold, outcome_from_table, refuse_undecided
 
 
 @pytest.mark.parametrize(("classes", "multilabel"), [(2, False), (3, False), (3, True)])
@@ -184,3 +184,24 @@ def test_patients_that_are_told_of_some_cases_alone_are_counted() -> None:
     assert "Of 2 cases the patient is not told" in some.notes[0]
     assert not outcome_from_table(frame.assign(patient=["", "", ""])).notes
     assert not outcome_from_table(frame.assign(patient=["a", "a", "b"])).notes
+
+
+@pytest.mark.parametrize("names", [("abnormal", "normal"), ("normal", "abnormal")])
+def test_the_order_of_the_columns_does_not_choose_the_finding(names: tuple[str, str]) -> None:
+    frame = pd.DataFrame({"label": ["abnormal", "normal"], "probability/abnormal": [0.9, 0.2]})
+    frame["probability/normal"] = 1 - frame["probability/abnormal"]
+    outcome = outcome_from_table(frame[["label", *(f"probability/{name}" for name in names)]])
+    assert outcome.classes == ["normal", "abnormal"]
+    assert outcome.positive == "abnormal"
+    assert outcome.labels.tolist() == [1, 0]
+    np.testing.assert_allclose(outcome.probabilities[:, 1], [0.9, 0.2])
+
+
+def test_names_of_two_classes_are_asked_for_with_a_proposal() -> None:
+    frame = pd.DataFrame({"label": ["abnormal", "normal"], "probability": [0.9, 0.2]})
+    with pytest.raises(ReportError, match=r"--classes '\[normal, abnormal\]'"):
+        outcome_from_table(frame)
+    with pytest.raises(ReportError, match=r"--classes '\[None, effusion\]'"):
+        outcome_from_table(frame.assign(label=["effusion", "None"]))
+    with pytest.raises(ReportError, match="virus, bacteria"):
+        refuse_undecided(pd.DataFrame(columns=["probability/virus", "probability/bacteria"]))

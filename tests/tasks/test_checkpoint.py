@@ -47,7 +47,7 @@ def test_file_and_folder_rebuild_the_same_model(fitted, tmp_path):
         assert resize({"image": torch.zeros(1, 9, 9)})["image"].shape == (1, 4, 4)
         assert product.provenance == {
             "run_id": "0a1b", "medcnn_version": product.provenance["medcnn_version"], "data_digest": "d" * 64,
-            "image_shape": [1, 4, 4], "trained_on": [],
+            "image_shape": [1, 4, 4], "trained_on": [], "trained_patients": [], "positive": "effusion",
         }  # fmt: skip
 
 

@@ -72,8 +72,10 @@ def confine(folder: Path) -> None:
         if scheme not in _INDIRECT:
             registry.register(scheme, Confined if scheme in ("", "file") else _refuse)
     for engine in DATABASE_ENGINES:
-        handlers._tracking_store_registry.register(engine, lambda uri, _: Tracking(uri, _default_root(uri)))
-        handlers._model_registry_store_registry.register(engine, lambda uri: Registry(uri))
+        handlers._tracking_store_registry.register(
+            engine, lambda store_uri, artifact_uri: Tracking(store_uri, _default_root(store_uri))
+        )
+        handlers._model_registry_store_registry.register(engine, lambda store_uri: Registry(store_uri))
 
 
 def check_location(location: str, roots: tuple[Path, ...], *, allow_root: bool = False) -> None:

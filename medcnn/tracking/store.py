@@ -113,7 +113,8 @@ def _create(database: Path) -> None:
         return
     database.parent.mkdir(parents=True, exist_ok=True)
     draft = database.with_name(f"{database.name}.new")
-    with draft.open("a") as held:
+    # For the owner alone: radiographs and whatever is known about them. MLflow's files get the mode of the database.
+    with open(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if database.exists():
             draft.unlink(missing_ok=True)
@@ -122,6 +123,7 @@ def _create(database: Path) -> None:
         SqlAlchemyStore(f"{_SQLITE}{draft}", PENDING).engine.dispose()
         make_relative(draft)
         draft.replace(database)
+    (database.parent / ARTIFACTS).mkdir(mode=0o700, exist_ok=True)
 
 
 def make_relative(database: Path) -> None:

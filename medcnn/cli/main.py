@@ -40,6 +40,7 @@ VERBS: dict[str, Verb] = {
     "explain": Verb("medcnn.cli.explain:Explain", "show where a model looked, and what that picture is worth"),
     "summary": Verb("medcnn.cli.summary:Summary", "tell a model's layers, what they cost and what they see"),
     "ui": Verb("medcnn.cli.ui:Ui", "open the runs in MLflow, on this machine only"),
+    "sync": Verb("medcnn.cli.sync:Sync", "send to the store what trainings recorded while it did not answer"),
     "doctor": Verb("medcnn.cli.doctor:Doctor", "say what this installation can do, and what to install for the rest"),
     "demo": Verb("medcnn.cli.demo:Demo", "the whole way on a phantom cohort: fit, test, report, score"),
 }

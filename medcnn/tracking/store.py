@@ -114,7 +114,7 @@ def _create(database: Path) -> None:
     database.parent.mkdir(parents=True, exist_ok=True)
     draft = database.with_name(f"{database.name}.new")
     # For the owner alone: radiographs and whatever is known about them. MLflow's files get the mode of the database.
-    with open(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "a") as held:
+    with os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if database.exists():
             draft.unlink(missing_ok=True)

@@ -42,6 +42,8 @@ def cookie_name(port: int) -> str:
 class AccessControl:
     """ASGI middleware that answers 403 to every request without the token, or from another page.
 
+    With the token, what MLflow offers beyond pages of runs and models is answered with 404.
+
     Args:
         app: What to protect.
         token: The secret of this start. As a query parameter it is exchanged for a cookie and disappears from the
@@ -78,7 +80,7 @@ class AccessControl:
         if not self._same_origin(scope["method"], headers, f"http://{hosts[0].lower()}"):
             return _refuse("requests from other pages are refused")
         if ".." in scope["path"].split("/") or not _ROUTES.fullmatch(scope["path"]):
-            return _refuse("medcnn does not serve this part of MLflow")
+            return _refuse("medcnn does not serve this part of MLflow", 404)
         return None
 
     def _is_token(self, given: Iterable[str]) -> bool:
@@ -119,8 +121,8 @@ def _cookies(headers: Headers, name: str) -> list[str]:
     return found
 
 
-def _refuse(reason: str) -> Response:
-    return PlainTextResponse(f"{reason}\n", 403, {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
+def _refuse(reason: str, status: int = 403) -> Response:
+    return PlainTextResponse(f"{reason}\n", status, {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
 
 
 def _without_cors(send: Send) -> Send:

@@ -105,4 +105,4 @@ def test_another_page_reads_nothing_and_may_link_here() -> None:
     "/gateway/chat/mlflow/invocations", "/static-files/../x",
 ])  # fmt: skip
 def test_what_reaches_beyond_the_store_is_not_served(path: str) -> None:
-    assert ask("POST", path, origin=f"http://{HOST}")[0] == 403
+    assert ask("POST", path, origin=f"http://{HOST}")[0] == 404

@@ -72,8 +72,8 @@ logger.finalize()
 with sqlite3.connect("mlflow.db") as store:
     store.execute("INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, workspace) "
                   "VALUES (77, 'elsewhere', ?, 'active', 'default')", (sys.argv[1],))
-    store.execute("INSERT INTO runs (run_uuid, name, experiment_id, artifact_uri, lifecycle_stage, status, start_time, user_id) "
-                  "VALUES (?, 'x', 77, ?, 'active', 'RUNNING', 1, '')", ("e" * 32, sys.argv[1]))
+    store.execute("INSERT INTO runs (run_uuid, name, experiment_id, artifact_uri, lifecycle_stage, status, start_time,"
+                  " user_id) VALUES (?, 'x', 77, ?, 'active', 'RUNNING', 1, '')", ("e" * 32, sys.argv[1]))
 print(logger.run_id)
 """
 

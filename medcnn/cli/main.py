@@ -70,7 +70,18 @@ def _call(name: str, words: list[str]) -> int:
         return int(target([name, *words]))
     from medcnn.cli.words import parsed
 
-    return int(parsed(target, words, name)() or 0)
+    verb = parsed(target, words, name)
+    try:
+        return int(verb() or 0)
+    except (MedcnnError, BrokenPipeError):
+        raise
+    except Exception as error:
+        from medcnn.cli.mendable import as_mendable
+
+        mendable = as_mendable(error)  # a disk or a store that fails
+        if mendable is None:
+            raise
+        raise mendable from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

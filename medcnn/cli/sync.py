@@ -28,8 +28,10 @@ class Sync:
         # MLflow takes a second to import: --help does without.
         from medcnn.tracking.sync import send_unsent
 
-        refused = 0
+        runs = refused = 0
         for found in send_unsent(self.folder, self.store):
-            print(f"run {found.run_id}: {found.sent} sent, {found.refused} refused")
-            refused += found.refused
+            print(f"run {found.run_id}: {found.sent} sent, {found.refused} refused", flush=True)
+            runs, refused = runs + 1, refused + found.refused
+        if not runs:
+            print(f"nothing is waiting in {self.folder}")
         return 3 if refused else 0

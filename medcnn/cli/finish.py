@@ -94,7 +94,8 @@ def stopped_early(trainer: pl.Trainer) -> str:
 def _say_fit(cli: LightningCLI, best: Path, words: list[str], logged: Logged | None) -> None:
     run_id = getattr(cli.trainer.logger, "run_id", None)
     shown = best.relative_to(Path.cwd()) if best.is_relative_to(Path.cwd()) else best
-    model = f"runs:/{run_id}" if run_id else str(shown)
+    # A model that the store has not got yet is found by its file.
+    model = f"runs:/{run_id}" if run_id and logged is not None else str(shown)
     if early := stopped_early(cli.trainer):
         print(f"\nstopped    {early}", end="")
     print("\n".join(["", f"run        {run_id or 'not tracked'}", f"checkpoint {shown}", *_figures(cli, "val")]))

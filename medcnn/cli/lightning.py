@@ -11,6 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from jsonargparse.typing import PositiveInt, register_type
+from lightning_fabric.plugins import CheckpointIO
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
@@ -24,6 +25,7 @@ from medcnn.data.base import CohortDataModule
 from medcnn.errors import ConfigError, LeakError
 from medcnn.tasks.averaging import ExponentialAverage
 from medcnn.tasks.checkpoint import Product, open_product
+from medcnn.tasks.checkpoint_io import AtomicCheckpointIO
 from medcnn.tasks.seen import Seen
 from medcnn.tasks.watch import GradientWatch
 from medcnn.tracking.logger import RunLogger
@@ -193,7 +195,11 @@ class MedcnnCLI(LightningCLI):
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
         if config.get("logger") is False:  # the rate of learning is a curve, and there is nowhere to draw one
             callbacks = [one for one in callbacks if not isinstance(one, LearningRateMonitor)]
-        return super()._instantiate_trainer(config, callbacks)
+        given = config.get("plugins") or []
+        plugins = list(given) if isinstance(given, list | tuple) else [given]
+        if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
+            plugins.append(AtomicCheckpointIO())
+        return super()._instantiate_trainer({**config, "plugins": plugins}, callbacks)
 
     def _run_of_the_checkpoint(self, options: Any) -> str | None:
         if self.product is not None:

@@ -42,6 +42,7 @@ VERBS: dict[str, Verb] = {
     "explain": Verb("medcnn.cli.explain:Explain", "show where a model looked, and what that picture is worth"),
     "summary": Verb("medcnn.cli.summary:Summary", "tell a model's layers, what they cost and what they see"),
     "ui": Verb("medcnn.cli.ui:Ui", "open the runs in MLflow, on this machine only"),
+    "sync": Verb("medcnn.cli.sync:Sync", "send to the store what trainings recorded while it did not answer"),
     "doctor": Verb("medcnn.cli.doctor:Doctor", "say what this installation can do, and what to install for the rest"),
     "demo": Verb("medcnn.cli.demo:Demo", "the whole way on a phantom cohort: fit, test, report, score"),
 }
@@ -71,7 +72,18 @@ def _call(name: str, words: list[str]) -> int:
         return int(target([name, *words]))
     from medcnn.cli.words import parsed
 
-    return int(parsed(target, words, name)() or 0)
+    verb = parsed(target, words, name)
+    try:
+        return int(verb() or 0)
+    except (MedcnnError, BrokenPipeError):
+        raise
+    except Exception as error:
+        from medcnn.cli.mendable import as_mendable
+
+        mendable = as_mendable(error)  # a disk or a store that fails
+        if mendable is None:
+            raise
+        raise mendable from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:

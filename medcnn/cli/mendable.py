@@ -1,12 +1,13 @@
 """What a user can mend, found inside what libraries make of it."""
 
+import errno
 from collections.abc import Iterator
 
 import yaml
 from jsonargparse import ArgumentError
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from medcnn.errors import CheckpointError, ConfigError, MedcnnError
+from medcnn.errors import CheckpointError, ConfigError, MedcnnError, TrackingError
 from medcnn.printable import printable
 
 #: What constructors raise for arguments that they do not take.
@@ -14,6 +15,7 @@ REFUSALS = (ValueError, TypeError, LookupError, ArithmeticError, AssertionError,
 #: Modules of Lightning that check what a Trainer is given.
 _TRAINER = "pytorch_lightning.trainer.connectors."
 _RESTORING = "pytorch_lightning.trainer.connectors.checkpoint_connector"
+_DISK = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def as_mendable(error: BaseException) -> MedcnnError | None:
@@ -25,6 +27,9 @@ def as_mendable(error: BaseException) -> MedcnnError | None:
     for link in chain:
         if isinstance(link, MedcnnError):
             return link
+    for link in chain:
+        if (unusable := _of_the_machine(link)) is not None:
+            return unusable
     for link in chain:
         if isinstance(link, ArgumentError | MisconfigurationException | yaml.YAMLError):
             return ConfigError(_one_line(link))
@@ -69,6 +74,21 @@ def _raised_in(error: BaseException) -> str:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+
+
+def _of_the_machine(error: BaseException) -> MedcnnError | None:
+    """A store or a disk that fails; None where the error is something else."""
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return MedcnnError(
+            f"{error.strerror}: {printable(error.filename or 'a file')}; make room or allow writing there"
+        )
+    # By module: tracking alone imports them.
+    if type(error).__module__.partition(".")[0] in ("mlflow", "sqlalchemy", "sqlite3"):
+        return TrackingError(
+            f"the store does not answer as expected: {printable(_one_line(error), 300)}; MLFLOW_TRACKING_URI names the "
+            "store"
+        )
+    return None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

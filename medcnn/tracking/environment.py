@@ -14,6 +14,8 @@ for _name, _value in {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     # A server that is away is told within seconds; MLflow's own seven retries take minutes without a word.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    # The same for one that takes connections and does not answer.
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }.items():
     os.environ.setdefault(_name, _value)
 

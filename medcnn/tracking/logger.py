@@ -8,13 +8,13 @@ from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from time import time
 from typing import Any
 
 import medcnn.tracking.environment  # noqa: F401  # isort: skip
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH, MAX_TAG_VAL_LENGTH
 from pytorch_lightning.loggers import MLFlowLogger
@@ -24,12 +24,16 @@ from torch import Tensor
 
 from medcnn import __version__
 from medcnn.errors import TrackingError
+from medcnn.tracking.buffered_client import BufferedClient
+from medcnn.tracking.outbox import FAILURES, UNSENT, Outbox, first_line
 from medcnn.tracking.scrub import scrub, scrub_text
 from medcnn.tracking.store import experiment_id, open_store, sqlite_file, store_uri
 
 # What one request to MLflow may hold.
 _METRICS_A_BATCH = 1000
 _PARAMS_A_BATCH = 100
+# By these the store answers that there is no such run; anything else is no answer.
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 _log = logging.getLogger("medcnn.tracking")
 _CUT = " ... (cut; whole in config.yaml)"
 
@@ -38,6 +42,9 @@ class RunLogger(MLFlowLogger):
     """Writes a training into one MLflow run; given ``run_id``, continues that run.
 
     Metrics logged once an epoch stand at their epoch, not at a count of batches that no reader knows.
+
+    A store that stops answering while the run is open does not end the training: what cannot be sent is kept in
+    ``checkpoints/ID/unsent`` and sent later, at the latest by `medcnn sync`.
 
     Args:
         experiment: Name of the experiment; created if missing.
@@ -60,9 +67,10 @@ class RunLogger(MLFlowLogger):
         run_id: str | None = None,
         tags: dict[str, str] | None = None,
     ) -> None:
-        client = open_store(tracking_uri)
-        super().__init__(experiment, run_name, store_uri(tracking_uri), tags, None, run_id=run_id)
-        self._mlflow_client = client
+        open_store(tracking_uri)
+        uri = store_uri(tracking_uri)
+        super().__init__(experiment, run_name, uri, tags, None, run_id=run_id)
+        self._client = self._mlflow_client = BufferedClient(tracking_uri=uri, registry_uri=uri)
         #: Whether a composed configuration is logged by others, so that Lightning's hyper-parameters are not.
         self.config_follows = False
         #: The last epoch that was validated: metrics of an evaluation outside training stand there.
@@ -72,45 +80,74 @@ class RunLogger(MLFlowLogger):
 
     @property
     @rank_zero_experiment
-    def experiment(self) -> MlflowClient:
+    def experiment(self) -> BufferedClient:
         """MLflow's client, after the run was opened; a stand-in that does nothing on ranks above zero."""
         if not self._initialized:
             self._initialized = True
-            run = self._start() if self._run_id is None else self._continue(self._run_id)
+            run = self._open()
             self._run_id, self._experiment_id = run.info.run_id, run.info.experiment_id
+            self._client.outbox = Outbox(Path("checkpoints", run.info.run_id, UNSENT).absolute())
+            self._client.flush()  # what an earlier process left
             atexit.register(self._close_at_exit)
-        return self._mlflow_client
+        return self._client
 
     def continue_run(self, run_id: str) -> bool:
         """Write on into the run that made a checkpoint.
 
         Returns:
-            Whether the store knows that run. Where it does not (the model came from elsewhere) a new run is opened
-            and tagged with it.
+            Whether the store has that run. Where it does not (the model came from elsewhere, or the run is deleted) a
+            new run is opened and tagged with it.
+
+        Raises:
+            TrackingError: If the store does not answer.
         """
         try:
-            self._mlflow_client.get_run(run_id)
-        except MlflowException:
+            deleted = self._client.get_run(run_id).info.lifecycle_stage == LifecycleStage.DELETED
+        except FAILURES as error:
+            if getattr(error, "error_code", "") not in _ABSENT:
+                raise self._unanswered(error) from error
+            deleted, absent = False, True
+        else:
+            absent = False
+        if deleted:
+            _log.warning("run %s is deleted: a new run is opened, which names it in medcnn.made_by_run", run_id)
+        if deleted or absent:
             self.tags = {**(self.tags or {}), "medcnn.made_by_run": run_id}
             return False
         self._run_id, self._initialized = run_id, False
         return True
 
+    def _open(self) -> Run:
+        try:
+            return self._start() if self._run_id is None else self._continue(self._run_id)
+        except FAILURES as error:
+            raise self._unanswered(error) from error
+
+    def _unanswered(self, error: BaseException) -> TrackingError:
+        return TrackingError(
+            f"the store {self._tracking_uri} does not answer as expected ({first_line(error)}); start its server, make "
+            "room on its disk, or name another store in MLFLOW_TRACKING_URI"
+        )
+
     def _start(self) -> Run:
         name = self._run_name or f"{self._experiment_name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
         # MLflow's own context (account, script, working directory) is not asked: it names people.
         tags = scrub(self.tags or {}) | {MLFLOW_RUN_NAME: scrub_text(name), "medcnn.version": __version__}
-        return self._mlflow_client.create_run(experiment_id(self._mlflow_client, self._experiment_name), tags=tags)
+        return self._client.create_run(experiment_id(self._client, self._experiment_name), tags=tags)
 
     def _continue(self, run_id: str) -> Run:
         try:
-            run = self._mlflow_client.get_run(run_id)
+            run = self._client.get_run(run_id)
         except MlflowException as error:
+            if error.error_code not in _ABSENT:
+                raise
             raise TrackingError(
                 f"no run {run_id} in {self._tracking_uri}; `medcnn ui` lists the runs, and MLFLOW_TRACKING_URI names "
                 "the store"
             ) from error
-        self._mlflow_client.update_run(run_id, status="RUNNING")
+        if run.info.lifecycle_stage == LifecycleStage.DELETED:
+            raise TrackingError(f"run {run_id} is deleted; restore it (`mlflow runs restore`), or name another run")
+        self._client.update_run(run_id, status="RUNNING")
         self.evaluation_step = max((m.step for m in run.data._metric_objs if m.key.startswith("val/")), default=0)
         self._write_tags(self.tags or {})
         return run
@@ -130,7 +167,10 @@ class RunLogger(MLFlowLogger):
         """
         wanted = {_key(name): _cut(value, MAX_PARAM_VAL_LENGTH) for name, value in flatten(scrub(config)).items()}
         client = self.experiment
-        held = client.get_run(self._run_id).data.params
+        try:
+            held = client.get_run(self._run_id).data.params
+        except FAILURES:  # what is written next meets the same and is kept
+            held = {}
         for batch in _batches((Param(k, v) for k, v in wanted.items() if k not in held), _PARAMS_A_BATCH):
             client.log_batch(self._run_id, params=batch)
         drift = {k: v for k, v in wanted.items() if k in held and held[k] != v}
@@ -146,7 +186,7 @@ class RunLogger(MLFlowLogger):
         assert self._run_id is not None
         ready = (RunTag(_key(name), _cut(scrub(value, name), MAX_TAG_VAL_LENGTH)) for name, value in tags.items())
         for batch in _batches(ready, _PARAMS_A_BATCH):
-            self._mlflow_client.log_batch(self._run_id, tags=batch)
+            self._client.log_batch(self._run_id, tags=batch)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -177,19 +217,39 @@ class RunLogger(MLFlowLogger):
             return
         stopped = isinstance(sys.exc_info()[1], KeyboardInterrupt | SystemExit)
         ended = "FINISHED" if status in ("success", "finished") else "KILLED" if stopped else "FAILED"
-        self._mlflow_client.set_terminated(self._run_id, ended)
+        self._client.set_terminated(self._run_id, ended)
+        self._client.flush()
         atexit.unregister(self._close_at_exit)
+        atexit.unregister(self._report_unsent)
+        atexit.register(self._report_unsent)
 
     def _close_at_exit(self) -> None:
         """A process that leaves between two stages must not leave its run running."""
-        database = sqlite_file(self._mlflow_client.tracking_uri)
+        if self._client.outbox:
+            self._client.set_terminated(str(self._run_id), "KILLED")
+            self._report_unsent()
+            return
+        database = sqlite_file(self._client.tracking_uri)
         if database is not None and not database.exists():
             return  # with its file the run is gone, too
         try:
-            if self._run_id is not None and self._mlflow_client.get_run(self._run_id).info.status == "RUNNING":
-                self._mlflow_client.set_terminated(self._run_id, "KILLED")
-        except MlflowException:  # at this point all that is left is to say so
+            if self._run_id is not None and self._client.get_run(self._run_id).info.status == "RUNNING":
+                self._client.set_terminated(self._run_id, "KILLED")
+        except FAILURES:  # at this point all that is left is to say so
             _log.warning("run %s still stands as running: its store was gone at the end", self._run_id)
+
+    def _report_unsent(self) -> None:
+        outbox = self._client.outbox
+        if outbox is None:
+            return
+        if waiting := len(outbox):
+            place = outbox.folder.parent.parent
+            _log.warning(
+                "%d entries of run %s are not in the store but in %s; when the store answers again, send them with: "
+                "medcnn sync --folder %s", waiting, self._run_id, outbox.folder, place
+            )  # fmt: skip
+        if outbox.lost:
+            _log.warning("%d entries of run %s are lost: neither store nor disk took them", outbox.lost, self._run_id)
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -21,6 +21,7 @@ from mlflow.types import Schema, TensorSpec
 
 from medcnn import __version__
 from medcnn.errors import TrackingError
+from medcnn.tracking.outbox import FAILURES, Call
 from medcnn.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def log_product(
         alias: Points to the registered version from now on.
 
     Returns:
-        Where it is now, None on ranks above zero.
+        Where it is now; None on ranks above zero, and where the store does not answer and the model is kept until it
+        does.
 
     Raises:
         TrackingError: If the store refuses the model or the name.
@@ -89,20 +91,39 @@ def log_product(
         return None
     if not (folder / "product.json").is_file():
         raise TrackingError(f"no product.json in {folder.name}; give a folder that Product.to_folder wrote")
+    arguments: dict[str, Any] = {"step": logger.evaluation_step, "register": register, "alias": alias}
+    call = Call("log_product", run_id, arguments, folder)
+    if not client.flush() and client.keep(call):
+        return None
     try:
-        former = _models_of(client, run_id)
-        with tempfile.TemporaryDirectory() as staging:
-            saved = _save(Path(staging), folder)
-            model = client.create_logged_model(logger.experiment_id, NAME, run_id, model_type=_kind_of(folder))
-            _describe(saved / "MLmodel", model, run_id)
-            client.log_model_artifacts(model.model_id, str(saved))
-        client.finalize_logged_model(model.model_id, "READY")
-        client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=logger.evaluation_step)])
-        for old in former:
-            client.delete_logged_model(old.model_id)
-        number = register_model(client, model, run_id, register, alias) if register else None
-    except MlflowException as error:
+        return send_product(client, run_id, folder, **arguments)
+    except FAILURES as error:
+        # A name that the registry refuses is the user's to change; a store that fails gets the model later.
+        if getattr(error, "error_code", "") != "INVALID_PARAMETER_VALUE" and client.keep(call, error):
+            return None
         raise TrackingError(f"the model of run {run_id} was not logged: {_first_line(error)}") from error
+
+
+def send_product(
+    client: MlflowClient, run_id: str, folder: Path, step: int, register: str | None, alias: str | None
+) -> Logged:
+    """Log a product folder as the best model of a run, and delete the one that it had.
+
+    Raises:
+        MlflowException: Or another of ``FAILURES``, if the store does not take it.
+    """
+    experiment = client.get_run(run_id).info.experiment_id
+    former = _models_of(client, run_id)
+    with tempfile.TemporaryDirectory() as staging:
+        saved = _save(Path(staging), folder)
+        model = client.create_logged_model(experiment, NAME, run_id, model_type=_kind_of(folder))
+        _describe(saved / "MLmodel", model, run_id)
+        client.log_model_artifacts(model.model_id, str(saved))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=step)])
+    for old in former:
+        client.delete_logged_model(old.model_id)
+    number = register_model(client, model, run_id, register, alias) if register else None
     return Logged(str(model.model_id), number)
 
 

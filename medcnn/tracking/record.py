@@ -18,6 +18,7 @@ from medcnn.tracking.examined import PARTS, Part, examine
 from medcnn.tracking.logger import RunLogger
 from medcnn.tracking.looks import looks_at_fixed_cases
 from medcnn.tracking.notes import NOTE, describe_run
+from medcnn.tracking.outbox import tolerating
 from medcnn.tracking.results import outcome_of, write_results
 from medcnn.tracking.scrub import scrub, scrub_yaml
 from medcnn.tracking.segmented import overlays_of_fixed_cases, scores_of, write_scores
@@ -84,7 +85,8 @@ class RunRecord(pl.Callback):
         if trainer.sanity_checking or not self.cam_every or trainer.state.fn != "fit":
             return
         if trainer.current_epoch % self.cam_every == 0:
-            self._look(trainer, pl_module, trainer.current_epoch)
+            with tolerating("the pictures of this epoch"):
+                self._look(trainer, pl_module, trainer.current_epoch)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the validation figures of an evaluation of its own; those of a fit are drawn when it is over."""
@@ -102,10 +104,10 @@ class RunRecord(pl.Callback):
         logger = run_logger(trainer)
         if logger is None or found is None or not self.examine:
             return
-        with tempfile.TemporaryDirectory() as folder:
+        with tolerating("the examination"), tempfile.TemporaryDirectory() as folder:
             figures = examine(Path(folder), trainer, pl_module, found, self.examine, self.tell)
             logger.experiment.log_artifacts(logger.run_id, folder, "test")
-        logger.log_metrics(figures)
+            logger.log_metrics(figures)
 
     def log_decision(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the decision, and the figures of the best model on the validation cases at the thresholds just chosen."""
@@ -113,9 +115,10 @@ class RunRecord(pl.Callback):
         logger, decision = run_logger(trainer), getattr(pl_module, "decision", None)
         if logger is None:
             return
-        if decision is not None:
-            logger.experiment.log_dict(logger.run_id, scrub(decision.to_dict()), "decision.json")
-        self._look(trainer, pl_module, logger.evaluation_step)
+        with tolerating("the decision and its pictures"):
+            if decision is not None:
+                logger.experiment.log_dict(logger.run_id, scrub(decision.to_dict()), "decision.json")
+            self._look(trainer, pl_module, logger.evaluation_step)
         self.log_results(trainer, pl_module, "val")
 
     def log_results(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> Any:
@@ -134,7 +137,7 @@ class RunRecord(pl.Callback):
                 ends = self._add_intervals(trainer, found, stage)
                 if (logger := run_logger(trainer)) is not None:
                     logger.log_metrics(ends)
-                    with tempfile.TemporaryDirectory() as folder:
+                    with tolerating(f"the tables of {stage}"), tempfile.TemporaryDirectory() as folder:
                         write(Path(folder), trainer, pl_module, found, stage, self.cases)
                         logger.experiment.log_artifacts(logger.run_id, folder, stage)
                         _log_compared(logger, Path(folder), stage)

@@ -1,34 +1,38 @@
 """MLflow's own pages over the project's store, for this machine alone."""
 
+import contextlib
+import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
 
+import medcnn
 from medcnn.errors import TrackingError
+from medcnn.tracking.access import TOKEN_PARAMETER, cookie_name
 from medcnn.tracking.runs import find_run
-from medcnn.tracking.store import ARTIFACTS, open_store, sqlite_file, store_uri
+from medcnn.tracking.store import open_store, sqlite_file, store_uri
 
 HOST = "127.0.0.1"
 # Without it MLflow's menu is that of language models: judges, prompts, sessions.
 _MENU = "?workflowType=machine_learning"
+_PACKAGES = Path(medcnn.__file__).parents[1]
 _START_S, _STOP_S = 90, 10
 
 
-@contextmanager
+@contextlib.contextmanager
 def serving(
     given: str | None = None, port: int = 5000, run: str | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run the server while the block runs; gives the address to open, and the process.
 
-    It listens on the loopback interface and nowhere else: runs hold radiographs, and MLflow asks nobody who they are.
+    It listens on the loopback interface, and answers only to who has the token in the address: other users of the
+    machine and other pages in the browser are refused. It ends with this process, however that ends.
 
     Args:
         given: The store; as for ``open_store``.
@@ -40,12 +44,13 @@ def serving(
     """
     uri = store_uri(given)
     folder, backend = _place(uri)
-    _check_port(port)
-    page = _newest_experiment(uri) if run is None else _page_of(uri, run)
-    process = _start(folder, backend, port)
+    with _listen(port) as listening:
+        page = _newest_experiment(uri) if run is None else _page_of(uri, run)
+        token = secrets.token_urlsafe(32)
+        process = _start(folder, backend, listening, token)
     try:
-        _wait_until_it_answers(process, port)
-        yield f"http://{HOST}:{port}/{page}", process
+        _wait_until_it_answers(process, port, token)
+        yield f"http://{HOST}:{port}/?{TOKEN_PARAMETER}={token}{page}", process
     finally:
         _stop(process)
 
@@ -65,14 +70,18 @@ def _place(uri: str) -> tuple[Path, str]:
     return database.parent, f"sqlite:///{database.name}"
 
 
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        # As the server does: a port whose last connection is only just closed counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except (OSError, OverflowError) as error:
-            raise TrackingError(f"port {port} on {HOST} cannot be had ({error}); choose another with --port") from error
+def _listen(port: int) -> socket.socket:
+    """Take the port here, so that nobody else can between a check and the start of the server."""
+    listening = socket.socket()
+    # As servers do: a port whose last connection is only just closed counts as free.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+        listening.listen()
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise TrackingError(f"port {port} on {HOST} is not available ({error}); choose another with --port") from error
+    return listening
 
 
 def _newest_experiment(uri: str) -> str:
@@ -85,40 +94,48 @@ def _page_of(uri: str, run: str) -> str:
     return f"#/experiments/{found.experiment_id}/runs/{found.run_id}{_MENU}"
 
 
-def _start(folder: Path, backend: str, port: int) -> subprocess.Popen[bytes]:
-    words = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", backend, "--registry-store-uri", backend, "--artifacts-destination", ARTIFACTS),
-        # A page of another name that resolves to this machine (DNS rebinding) is refused.
-        *("--allowed-hosts", f"{HOST}:{port},localhost:{port}"),
-        *("--uvicorn-opts", "--log-level warning"),
-    ]
-    # The job runner is for evaluating language models: five more processes that nobody here asks for.
-    environment = {
-        **os.environ,
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-        "MLFLOW_TRACKING_URI": backend,
-        "PYTHONWARNINGS": "ignore",
-    }
-    # A session of its own: Ctrl-C reaches us, and we end the server and its workers together.
-    return subprocess.Popen(words, cwd=folder, env=environment, start_new_session=True)
+def _start(folder: Path, backend: str, listening: socket.socket, token: str) -> subprocess.Popen[bytes]:
+    handle = listening.fileno()
+    # -P: nothing is imported from the folder of the store, where the server runs.
+    words = [sys.executable, "-P", "-m", "medcnn.tracking.server_process", str(handle), backend]
+    path = os.pathsep.join(filter(None, (str(_PACKAGES), os.environ.get("PYTHONPATH"))))
+    # In a session of its own: Ctrl-C reaches us, and we end the server.
+    process = subprocess.Popen(
+        words,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        start_new_session=True,
+        pass_fds=[handle],
+        stdin=subprocess.PIPE,
+        bufsize=0,
+    )
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # the server ended at once, which its exit code shows
+        process.stdin.write(f"{token}\n".encode())
+    return process  # with its input open, whose end would end it
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_until_it_answers(process: subprocess.Popen[bytes], port: int, token: str) -> None:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise TrackingError(f"MLflow's server ended with code {process.returncode}; what it said stands above")
+            raise TrackingError(f"MLflow's server ended with code {process.returncode}; its messages are above")
+        # The system takes connections until the server does: what counts is an answer.
+        link = http.client.HTTPConnection(HOST, port, timeout=2)
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=2) as answer:
-                if answer.status == 200:
-                    return
-        except (URLError, OSError):
+            link.request("GET", "/health", headers={"Cookie": f"{cookie_name(port)}={token}"})
+            if link.getresponse().status == 200:
+                return
+        except OSError:
             time.sleep(0.2)
+        finally:
+            link.close()
     raise TrackingError(f"MLflow's server did not answer on port {port} within {_START_S} s")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
     for word in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, word)

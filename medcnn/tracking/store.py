@@ -25,7 +25,7 @@ DEFAULT_STORE = "sqlite:///mlflow.db"
 ARTIFACTS = "mlartifacts"
 _SQLITE = "sqlite:///"
 # A location MLflow does not resolve against the working directory; it stands only until it is replaced.
-_PENDING = "mlflow-artifacts:/pending"
+PENDING = "mlflow-artifacts:/pending"
 # Without it MLflow's page asks every reader whether this is about language models, and hides the charts until told.
 _KIND = {"mlflow.experimentKind": "custom_model_development"}
 
@@ -92,7 +92,7 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     known = client.get_experiment_by_name(name)
     if known is None:
         try:
-            client.create_experiment(name, artifact_location=None if database is None else _PENDING, tags=_KIND)
+            client.create_experiment(name, artifact_location=None if database is None else PENDING, tags=_KIND)
         except MlflowException as error:
             # Another process was faster: its experiment serves.
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
@@ -102,8 +102,8 @@ def experiment_id(client: MlflowClient, name: str) -> str:
         raise TrackingError(f"experiment {name!r} was created and is not there; look at the store with `medcnn ui`")
     if known.lifecycle_stage == "deleted":
         raise TrackingError(f"experiment {name!r} is deleted; restore it in MLflow or choose another name")
-    if database is not None and known.artifact_location.startswith(_PENDING):
-        _make_relative(database)
+    if database is not None and known.artifact_location.startswith(PENDING):
+        make_relative(database)
     return str(known.experiment_id)
 
 
@@ -113,21 +113,23 @@ def _create(database: Path) -> None:
         return
     database.parent.mkdir(parents=True, exist_ok=True)
     draft = database.with_name(f"{database.name}.new")
-    with draft.open("a") as held:
+    # For the owner alone: radiographs and whatever is known about them. MLflow's files get the mode of the database.
+    with os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if database.exists():
             draft.unlink(missing_ok=True)
             return
         held.truncate(0)  # what a killed process left
-        SqlAlchemyStore(f"{_SQLITE}{draft}", _PENDING).engine.dispose()
-        _make_relative(draft)
+        SqlAlchemyStore(f"{_SQLITE}{draft}", PENDING).engine.dispose()
+        make_relative(draft)
         draft.replace(database)
+    (database.parent / ARTIFACTS).mkdir(mode=0o700, exist_ok=True)
 
 
-def _make_relative(database: Path) -> None:
+def make_relative(database: Path) -> None:
     """Give experiments that have no place for artifacts one beside the store."""
     with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
         connection.execute(
             "UPDATE experiments SET artifact_location = ? || '/' || experiment_id WHERE artifact_location LIKE ?",
-            (ARTIFACTS, f"{_PENDING}%"),
+            (ARTIFACTS, f"{PENDING}%"),
         )

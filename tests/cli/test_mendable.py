@@ -1,10 +1,13 @@
 """What a user can mend is found inside what libraries make of it; a bug is not."""
 
+import errno
+import sqlite3
+
 import pytest
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from medcnn.cli.mendable import as_mendable, refused_arguments
-from medcnn.errors import CheckpointError, ConfigError, ManifestError
+from medcnn.errors import CheckpointError, ConfigError, ManifestError, MedcnnError, TrackingError
 
 
 def wrapped(inner: Exception, outer: Exception) -> Exception:
@@ -47,3 +50,23 @@ def test_what_a_constructor_refuses_names_its_class() -> None:
     with pytest.raises(ValueError, match="width") as caught:
         Net(0)
     assert str(refused_arguments(caught.value)) == "Net cannot be built from its arguments: width is 0"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), MedcnnError, "No space left on device: /tmp/x"),
+        (OSError(errno.EROFS, "Read-only file system"), MedcnnError, "Read-only file system: a file"),
+        (sqlite3.OperationalError("database is locked"), TrackingError, "database is locked"),
+        (sqlite3.DatabaseError("database disk image is malformed\nmore"), TrackingError, "malformed more"),
+    ],
+)
+def test_a_failing_disk_or_store_is_one_line(error: Exception, kind: type[MedcnnError], words: str) -> None:
+    mendable = as_mendable(error)
+    assert type(mendable) is kind
+    assert words in str(mendable)
+    assert "\n" not in str(mendable)
+
+
+def test_a_bug_of_a_file_stays_a_bug() -> None:
+    assert as_mendable(FileNotFoundError(errno.ENOENT, "No such file", "x")) is None

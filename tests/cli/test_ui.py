@@ -1,5 +1,6 @@
 """``medcnn ui`` shows the runs of this folder to this machine, and leaves nothing running."""
 
+import http.client
 import json
 import os
 import signal
@@ -7,9 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import browser
 import pytest
 
 from medcnn.cli.ui import Ui
@@ -23,54 +26,183 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def ask(port: int, path: str, body: object = None) -> bytes:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}", data=data, headers={"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return bytes(answer.read())
+class Served(NamedTuple):
+    """A verb that serves a store with one run.
+
+    Attributes:
+        verb: Its process.
+        port: Where it listens.
+        address: What it printed.
+        run_id: The run.
+        project: Folder of the store.
+    """
+
+    verb: subprocess.Popen[bytes]
+    port: int
+    address: str
+    run_id: str
+    project: Path
+
+    @property
+    def token(self) -> str:
+        return self.address.partition("?token=")[2].partition("#")[0]
+
+    def ask(self, path: str, body: object = None, method: str | None = None, **headers: str) -> tuple[int, bytes]:
+        """Send a request with the cookie; ``body`` as JSON, or as it is where it is bytes."""
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        given = {"Content-Type": "application/json", "Cookie": f"medcnn_ui_{self.port}={self.token}"} | headers
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        link.request(method or ("GET" if body is None else "POST"), path, data, given)
+        answer = link.getresponse()
+        found = answer.status, answer.read()
+        link.close()
+        return found
+
+
+MAKE = """
+import sqlite3, sys, numpy as np
+from medcnn.tracking.logger import RunLogger
+logger = RunLogger("chest")
+for epoch in range(2):
+    logger.log_metrics({"val/auroc": 0.9, "epoch": epoch})
+logger.experiment.log_text(logger.run_id, "lr: 1", "config.yaml")
+logger.experiment.log_image(logger.run_id, np.zeros((32, 32, 3), np.uint8), "roc.png")
+logger.finalize()
+# As another user could have left it before there was a token: an experiment with a location of their choice.
+with sqlite3.connect("mlflow.db") as store:
+    store.execute("INSERT INTO experiments (experiment_id, name, artifact_location, lifecycle_stage, workspace) "
+                  "VALUES (77, 'elsewhere', ?, 'active', 'default')", (sys.argv[1],))
+    store.execute("INSERT INTO runs (run_uuid, name, experiment_id, artifact_uri, lifecycle_stage, status, start_time,"
+                  " user_id) VALUES (?, 'x', 77, ?, 'active', 'RUNNING', 1, '')", ("e" * 32, sys.argv[1]))
+print(logger.run_id)
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("ui")
+    project, elsewhere = folder / "project", folder / "elsewhere"
+    for made in (project, elsewhere):
+        made.mkdir()
+    (elsewhere / "secret.txt").write_text("secret")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
+    run_id = subprocess.check_output([sys.executable, "-c", MAKE, str(elsewhere)], cwd=project, env=clean)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    words = ["-m", "medcnn", "ui", "--port", str(port), "--store", f"sqlite:///{project}/mlflow.db"]
+    run = run_id.decode().split()[-1]
+    verb = subprocess.Popen([sys.executable, *words, "--run", run], cwd=folder, env=clean, stdout=subprocess.PIPE)
+    try:
+        assert verb.stdout is not None
+        address = verb.stdout.readline().decode().strip()
+        yield Served(verb, port, address, run, project)
+    finally:
+        verb.terminate()
+        verb.wait(30)
 
 
 @pytest.mark.slow
-def test_it_shows_a_run_and_its_artifacts_from_any_folder_and_ends_with_ctrl_c(tmp_path: Path, free_port: int) -> None:
-    project = tmp_path / "project"
-    project.mkdir()
-    make = (
-        "from medcnn.tracking.logger import RunLogger\n"
-        "logger = RunLogger('chest'); logger.log_metrics({'val/auroc': 0.9, 'epoch': 0})\n"
-        "logger.experiment.log_text(logger.run_id, 'lr: 1', 'config.yaml'); logger.finalize(); print(logger.run_id)"
-    )
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
-    made = subprocess.run([sys.executable, "-c", make], cwd=project, env=clean, capture_output=True, check=True)
-    run_id = made.stdout.decode().split()[-1]
+def test_it_shows_a_run_and_its_artifacts_from_any_folder(served: Served) -> None:
+    base, page = f"http://127.0.0.1:{served.port}/", f"#/experiments/1/runs/{served.run_id}"
+    assert served.address == f"{base}?token={served.token}{page}?workflowType=machine_learning"
+    assert len(served.token) > 30
+    assert served.ask("/health") == (200, b"OK")
+    runs = json.loads(served.ask("/api/2.0/mlflow/runs/search", {"experiment_ids": ["1"]})[1])["runs"]
+    assert [run["info"]["run_id"] for run in runs] == [served.run_id]
+    assert served.ask(f"/get-artifact?run_id={served.run_id}&path=config.yaml") == (200, b"lr: 1")
+    made = served.ask(f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={served.run_id}&path=note.txt", b"hello")
+    assert made[0] == 200
+    assert served.ask(f"/get-artifact?run_id={served.run_id}&path=note.txt") == (200, b"hello")
+    created = json.loads(served.ask("/api/2.0/mlflow/experiments/create", {"name": "new"})[1])["experiment_id"]
+    found = json.loads(served.ask(f"/api/2.0/mlflow/experiments/get?experiment_id={created}")[1])
+    assert found["experiment"]["artifact_location"] == f"mlartifacts/{created}"
 
-    words = [
-        sys.executable,
-        "-c",
-        "import sys; from medcnn.cli.ui import Ui; sys.exit(Ui(int(sys.argv[1]), sys.argv[2], 'last')())",
-    ]
-    store = f"sqlite:///{project}/mlflow.db"
-    verb = subprocess.Popen([*words, str(free_port), store], cwd=tmp_path, env=clean, stdout=subprocess.PIPE)
-    try:
-        assert verb.stdout is not None
-        said = verb.stdout.readline().decode().strip()
-        assert said == f"http://127.0.0.1:{free_port}/#/experiments/1/runs/{run_id}?workflowType=machine_learning"
-        assert ask(free_port, "/health") == b"OK"
-        runs = json.loads(ask(free_port, "/api/2.0/mlflow/runs/search", {"experiment_ids": ["1"]}))["runs"]
-        assert [run["info"]["run_id"] for run in runs] == [run_id]
-        assert ask(free_port, f"/get-artifact?run_id={run_id}&path=config.yaml") == b"lr: 1"
-        verb.send_signal(signal.SIGINT)
-        assert verb.wait(30) == 0
-    finally:
-        verb.terminate()  # and with it the server, which a kill would leave behind
-        verb.wait(30)
-    for _ in range(50):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", free_port)):
-                return
+
+@pytest.mark.slow
+def test_nobody_gets_in_without_the_token(served: Served) -> None:
+    for path in ("/", "/health", "/static-files/favicon.ico", "/api/2.0/mlflow/experiments/search?max_results=1"):
+        assert served.ask(path, Cookie="")[0] == 403
+        assert served.ask(path, Origin="http://localhost:9999")[0] == 403
+        assert served.ask(path, Host="evil.com")[0] == 403
+    assert served.ask("/api/2.0/mlflow/experiments/delete", {"experiment_id": "1"}, Cookie="")[0] == 403
+
+
+@pytest.mark.slow
+def test_nothing_is_read_or_written_outside_of_the_store(served: Served) -> None:
+    elsewhere = served.project.parent / "elsewhere"
+    for location in (f"file://{elsewhere}", str(elsewhere), "../elsewhere", "s3://bucket/x"):
+        for name in ("artifact_location", "artifactLocation"):
+            body = {"name": f"x {location}", name: location}
+            assert served.ask("/api/2.0/mlflow/experiments/create", body)[0] == 403
+    assert served.ask("/api/2.0/mlflow/registered-models/create", {"name": "m"})[0] == 200
+    for source in (f"file://{elsewhere}", str(elsewhere), "s3://bucket/x", "mlflow-artifacts:/../elsewhere"):
+        answer = served.ask(
+            "/api/2.0/mlflow/model-versions/create", {"name": "m", "source": source, "run_id": "e" * 32}
+        )
+        assert answer[0] in (400, 403)
+    # What a database holds already.
+    assert served.ask("/api/2.0/mlflow/runs/create", {"experiment_id": "77"})[0] == 403
+    assert served.ask(f"/get-artifact?run_id={'e' * 32}&path=secret.txt")[0] == 403
+    assert served.ask(f"/ajax-api/2.0/mlflow/artifacts/list?run_id={'e' * 32}")[0] == 403
+    assert served.ask(f"/ajax-api/2.0/mlflow/upload-artifact?run_uuid={'e' * 32}&path=planted.txt", b"x")[0] == 403
+    assert [path.name for path in elsewhere.iterdir()] == ["secret.txt"]
+    for path in ("../mlflow.db", "%2e%2e/mlflow.db", "/etc/passwd"):
+        assert served.ask(f"/get-artifact?run_id={served.run_id}&path={path}")[0] == 400
+
+
+@pytest.mark.slow
+def test_other_users_see_neither_the_token_nor_the_files(served: Served) -> None:
+    listed = subprocess.check_output(["ps", "-eo", "args"]).decode()
+    assert served.token not in listed
+    assert (served.project / "mlflow.db").stat().st_mode & 0o077 == 0
+    assert (served.project / "mlartifacts").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.find_chromium() is None, reason=browser.MISSING)
+def test_a_browser_shows_pages_pictures_and_charts(served: Served) -> None:
+    run = f"experiments/1/runs/{served.run_id}"
+
+    def page(number: int, fragment: str) -> str:
+        return f"http://127.0.0.1:{served.port}/?{number}#/{fragment}"  # the number makes the browser load it again
+
+    shown = "[...document.images].some(i => i.src.startsWith('blob:') && i.naturalWidth)"
+    shown += " || document.querySelector('.js-plotly-plot image')"
+    answers = browser.visit([
+        (served.address, "document.body.innerText.includes('val/auroc') && !location.search.includes('token')"),
+        (page(1, f"{run}/artifacts/config.yaml"), "document.body.innerText.includes('lr: 1')"),
+        (page(2, f"{run}/artifacts/roc.png"), shown),
+        (page(3, f"{run}/model-metrics"), "document.querySelector('.main-svg')"),
+        (page(4, "experiments/1/runs?workflowType=machine_learning"), "document.body.innerText.includes('chest-20')"),
+    ])  # fmt: skip
+    # Plain MLflow has no users either; its assistant is a language model, which is not served.
+    absent = ("/users/current", "/assistant/", "/gateway-proxy")
+    assert [url for url, status in answers if status >= 400 and not any(part in url for part in absent)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGKILL, signal.SIGHUP])
+def test_the_server_ends_with_its_verb(word: signal.Signals, tmp_path: Path, free_port: int) -> None:
+    words = "from medcnn.tracking.server import _listen, _start, _stop, Path\nimport sys, time\n"
+    words += "with _listen(int(sys.argv[1])) as l: p = _start(Path.cwd(), 'sqlite:///x.db', l, 'token')\n"
+    words += "print(p.pid, flush=True)\ntry: time.sleep(600)\nfinally: _stop(p)"
+    verb = subprocess.Popen([sys.executable, "-c", words, str(free_port)], cwd=tmp_path, stdout=subprocess.PIPE)
+    assert verb.stdout is not None
+    server = int(verb.stdout.readline())
+    verb.send_signal(word)
+    verb.wait(60)
+    for _ in range(600):
+        if not _is_running(server):
+            return
         time.sleep(0.1)
-    pytest.fail("the server still listens after the verb has ended")
+    os.kill(server, signal.SIGKILL)
+    pytest.fail("the server runs on after its verb has ended")
+
+
+def _is_running(process: int) -> bool:
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, check=False).stdout
+    return bool(state.strip()) and not state.startswith(b"Z")
 
 
 def test_a_port_in_use_is_named_and_so_is_the_option_to_change_it(tmp_path: Path, free_port: int) -> None:
@@ -78,7 +210,7 @@ def test_a_port_in_use_is_named_and_so_is_the_option_to_change_it(tmp_path: Path
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", free_port))
         taken.listen()
-        with pytest.raises(TrackingError, match=rf"port {free_port} on 127.0.0.1 cannot be had .* --port"):
+        with pytest.raises(TrackingError, match=rf"port {free_port} on 127.0.0.1 is not available .* --port"):
             Ui(free_port, f"sqlite:///{tmp_path}/mlflow.db")()
 
 

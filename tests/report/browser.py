@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,7 @@ FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--disable-sync",
     # Even what slips past the emulated cut finds no host.
-    "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--remote-debugging-pipe",
     "--hide-scrollbars",  # a bar would take 15 of the pixels that were asked for
 )  # fmt: skip
 
@@ -81,6 +82,33 @@ def open_page(
         shot = devtools.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
         said = _console(devtools.events)
         return Loaded(_requests(devtools.events, path), said, wide, value, base64.b64decode(shot["data"]))
+
+
+def visit(addresses: Sequence[tuple[str, str]], seconds: float = 120) -> list[tuple[str, int]]:
+    """Open addresses of this machine in turn, as somebody would in one tab.
+
+    Args:
+        addresses: Each with an expression that becomes true once its page is complete.
+        seconds: How long to wait for that.
+
+    Returns:
+        Every address that the pages asked for and the status of the answer.
+    """
+    with _browser() as devtools:
+        target = devtools.call("Target.createTarget", url="about:blank")["targetId"]
+        devtools.session = devtools.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Network", "Page", "Runtime"):
+            devtools.call(f"{domain}.enable")
+        for address, complete in addresses:
+            devtools.call("Page.navigate", url=address)
+            deadline = time.monotonic() + seconds
+            while not devtools.evaluate(f"Boolean(document.body && ({complete}))"):
+                if time.monotonic() > deadline:
+                    text = devtools.evaluate("document.body.innerText")
+                    raise TimeoutError(f"{address}: {complete} stays false in: {text}")
+                time.sleep(0.2)
+        answers = [e["params"]["response"] for e in devtools.events if e.get("method") == "Network.responseReceived"]
+        return [(answer["url"], answer["status"]) for answer in answers]
 
 
 class DevTools:

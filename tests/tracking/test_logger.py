@@ -101,6 +101,33 @@ def test_a_model_from_elsewhere_is_tested_in_a_run_of_its_own_that_says_so(workp
     assert logger.experiment.get_run(logger.run_id).data.tags["medcnn.made_by_run"] == "a" * 32
 
 
+def test_the_model_of_a_deleted_run_gets_a_new_run(workplace: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = RunLogger()
+    first.experiment.delete_run(first.run_id)
+    logger = RunLogger()
+    assert not logger.continue_run(str(first.run_id))
+    assert f"run {first.run_id} is deleted" in caplog.text
+    assert logger.run_id != first.run_id
+    assert logger.experiment.get_run(logger.run_id).data.tags["medcnn.made_by_run"] == first.run_id
+
+
+def test_a_deleted_run_that_is_named_is_refused_in_one_line(workplace: Path) -> None:
+    first = RunLogger()
+    first.experiment.delete_run(first.run_id)
+    with pytest.raises(TrackingError, match=f"run {first.run_id} is deleted; restore it"):
+        _ = RunLogger(run_id=first.run_id).experiment
+
+
+def test_a_store_that_does_not_answer_is_not_a_missing_run(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ConnectionError("refused")
+
+    logger = RunLogger()
+    monkeypatch.setattr("medcnn.tracking.buffered_client.BufferedClient.get_run", refuse)
+    with pytest.raises(TrackingError, match=r"does not answer as expected \(refused\)"):
+        logger.continue_run("a" * 32)
+
+
 def test_an_unknown_run_is_refused_in_one_line(workplace: Path) -> None:
     with pytest.raises(TrackingError, match="no run nowhere in sqlite") as caught:
         _ = RunLogger(run_id="nowhere").experiment

@@ -25,7 +25,11 @@ def test_four_processes_that_find_no_store_agree_on_one(tmp_path: Path) -> None:
     assert [process.returncode for process in started] == [0] * 4, said
     assert {out for out, _ in said} == {b"1\n"}
     assert {err for _, err in said} == {b""}  # fifty migrations go unmentioned
-    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+    # For the owner alone.
+    assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+        "mlflow.db": 0o600,
+        "mlartifacts": 0o700,
+    }
 
 
 def test_a_fresh_store_holds_no_absolute_path(empty_store: Path) -> None:

@@ -49,8 +49,8 @@ class ExponentialAverage(WeightAveraging):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Pair the weights once: by now they lie on their device and a resumed state is in place."""
         self._pairs = paired(_averaged(self), pl_module)
-        if self._updates == 0:
-            copy_into(_averaged(self), pl_module)
+        # A loss has no weights to average: its class weights may have been counted again since the checkpoint.
+        copy_into(_averaged(self), pl_module, "" if self._updates == 0 else "loss.")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: Any, batch_idx: int
@@ -104,12 +104,13 @@ def paired(average: nn.Module, current: nn.Module) -> tuple[list[Tensor], list[T
     return averages, weights, others
 
 
-def copy_into(average: nn.Module, current: nn.Module) -> None:
-    """Begin the average at the current weights."""
+def copy_into(average: nn.Module, current: nn.Module, prefix: str = "") -> None:
+    """Begin the average at the current tensors whose names begin with ``prefix``."""
     with torch.no_grad():
         state = _state(current)
         for name, mine in _state(average).items():
-            mine.copy_(state[name])
+            if name.startswith(prefix):
+                mine.copy_(state[name])
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:

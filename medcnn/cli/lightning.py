@@ -6,23 +6,27 @@ import sys
 import warnings
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
 from jsonargparse.typing import PositiveInt, register_type
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from medcnn.cli.allowed import check_class_paths, guard_yaml
+from medcnn.cli.ending import ending_of
 from medcnn.cli.finish import finish_fit, finish_predict, say_figures
 from medcnn.cli.kept import check_kept, way_on
 from medcnn.cli.mendable import as_mendable
 from medcnn.cli.models import resolve_model
+from medcnn.cli.resume import Resumed, settings_of
 from medcnn.data.base import CohortDataModule
 from medcnn.errors import ConfigError, LeakError
 from medcnn.tasks.averaging import ExponentialAverage
 from medcnn.tasks.checkpoint import Product, open_product
+from medcnn.tasks.precision import AUTO, Precision, choose_precision
+from medcnn.tasks.selection import BY_METRIC, BestCheckpoint, MetricEarlyStopping, resolved_mode
 from medcnn.tasks.watch import GradientWatch
 from medcnn.tracking.logger import RunLogger
 from medcnn.tracking.record import RunRecord
@@ -42,16 +46,19 @@ QUIET = (
     ".*srun.*",
     ".*exists and is not empty.*",
     ".*logging interval.*",
+    ".*callbacks used to create the checkpoint.*",  # what a resumed fit keeps is in a table of our own
+    ".*dirpath has changed.*",
+    ".*Precision bf16-mixed is not supported by the model summary.*",
 )
 
 #: In place of a figure's name: the one that the task names as its own, written out before the run begins.
 TASKS_OWN = "of the task"
 CALLBACKS: dict[str, tuple[type[pl.Callback], dict[str, Any]]] = {
     "checkpoint": (
-        ModelCheckpoint,
+        BestCheckpoint,
         {
             "monitor": TASKS_OWN,
-            "mode": "max",
+            "mode": BY_METRIC,
             "filename": "best",
             "auto_insert_metric_name": False,
             "enable_version_counter": False,
@@ -59,7 +66,10 @@ CALLBACKS: dict[str, tuple[type[pl.Callback], dict[str, Any]]] = {
     ),
     # Of its own: Lightning's save_last writes only when a new best is found, and training goes on from the last epoch.
     "last": (ModelCheckpoint, {"filename": "last", "save_on_train_epoch_end": True, "enable_version_counter": False}),
-    "early_stopping": (EarlyStopping, {"monitor": TASKS_OWN, "mode": "max", "patience": 15, "check_finite": False}),
+    "early_stopping": (
+        MetricEarlyStopping,
+        {"monitor": TASKS_OWN, "mode": BY_METRIC, "patience": 15, "check_finite": False},
+    ),
     "learning_rate": (LearningRateMonitor, {"logging_interval": "epoch"}),
     "average": (ExponentialAverage, {}),
     "watch": (GradientWatch, {}),
@@ -78,10 +88,23 @@ class ConfigText(SaveConfigCallback):
                 callback.config_text = text
 
 
+class AutoTrainer(pl.Trainer):
+    """Lightning's trainer, with a precision that may be left to the machine.
+
+    Args:
+        precision: As Lightning's, or "auto": the faster of float32 and bfloat16, as measured here.
+    """
+
+    def __init__(self, *args: Any, precision: int | str | Literal["auto"] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, precision=precision, **kwargs)
+
+
 class MedcnnCLI(LightningCLI):
     """One model, one data module, one run."""
 
     product: Product | None = None
+    resumed: Resumed | None = None
+    precision: Precision | None = None
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Name the parts that every run has, so that a config or the command line can set them."""
@@ -119,19 +142,43 @@ class MedcnnCLI(LightningCLI):
             return
         path = resolve_model(str(options["ckpt_path"]), resume=self.config.subcommand == "fit")
         if self.config.subcommand == "fit":
-            options["ckpt_path"] = str(path)
+            options["ckpt_path"], self.resumed = str(path), Resumed(path)
         else:
             # The weights are put into the model by us: a registered model is a folder, which Lightning cannot open.
             self.product, options["ckpt_path"] = open_product(path), None
 
     def before_instantiate_classes(self) -> None:
-        """Hold torch to the threads that were asked for; watch the figure by which the task is judged."""
+        """Hold torch to the threads that were asked for; resolve what is left to the task, the metric or the machine."""
         options = self.config[self.config.subcommand]
         if options.get("threads"):
             torch.set_num_threads(options["threads"])
         for name in ("checkpoint", "early_stopping"):
             if options[name]["monitor"] == TASKS_OWN:
                 options[name]["monitor"] = _monitor_of(options["model"]["class_path"])
+            options[name]["mode"] = resolved_mode(str(options[name]["monitor"]), options[name]["mode"], name)
+        self._choose_precision(options)
+        if self.resumed is not None:
+            self.resumed.check(self.settings)
+
+    def _choose_precision(self, options: Any) -> None:
+        """Put a number type in place of "auto": that of the checkpoint when training is resumed."""
+        if options["trainer"].get("precision") != AUTO:
+            return
+        if self.config.subcommand != "fit":
+            self.precision = Precision("32-true")
+        elif self.resumed is not None and self.resumed.precision:
+            self.precision = Precision(self.resumed.precision, "as the checkpoint was trained")
+        else:
+            net = options["model"].get("init_args", {}).get("net") or {}
+            dimensions = int((net.get("init_args") or {}).get("spatial_dims") or 2)
+            self.precision = choose_precision(str(options["trainer"].get("accelerator")), dimensions)
+        options["trainer"]["precision"] = self.precision.name
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What this training is run with, by dotted names."""
+        self._dump_config()
+        return settings_of(self.config_dump)
 
     def instantiate_classes(self) -> None:
         """Build the parts; outside ``fit`` the model comes from its checkpoint, not from the config."""
@@ -189,11 +236,20 @@ class MedcnnCLI(LightningCLI):
     def before_fit(self) -> None:
         """Refuse what would keep no model; keep the checkpoints of a run in a folder of its own."""
         check_kept(self.trainer, self.config[self.subcommand].get("register"))
-        self.model.run_id = getattr(self.trainer.logger, "run_id", None) or ""
+        if self.resumed is not None:
+            self.resumed.check_parts(self.model)
+        logger = self.trainer.logger
+        self.model.run_id = (logger.run_id or "") if isinstance(logger, RunLogger) else ""
+        self.model.settings = self.settings
         for checkpoint in self.trainer.checkpoint_callbacks:
             if isinstance(checkpoint, ModelCheckpoint) and checkpoint.dirpath is None:
                 # Relative: the checkpoint keeps this path, and an absolute one names the user.
                 checkpoint.dirpath = str(Path("checkpoints", self.model.run_id or "untracked"))
+        if self.trainer.is_global_zero:
+            if self.resumed is not None:
+                print(self.resumed.table(self.settings), flush=True)
+            if self.precision is not None:
+                print(f"precision  {self.precision}", flush=True)
 
     def fit(self, **kwargs: Any) -> None:
         """Lightning's, and after Ctrl-C the way to go on."""
@@ -205,6 +261,7 @@ class MedcnnCLI(LightningCLI):
             if self.trainer.is_global_zero:
                 print(way_on(self.trainer), file=sys.stderr)
             sys.exit(130)
+        self.ending = ending_of(self.trainer)
 
     def validate(self, **kwargs: Any) -> None:
         """Lightning's without its table: ours is shorter and names what a clinician reads."""
@@ -222,7 +279,7 @@ class MedcnnCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Store the model and say what comes next."""
-        finish_fit(self, self.words)
+        finish_fit(self, self.words, self.ending)
 
     def after_validate(self) -> None:
         """Say the figures."""
@@ -263,6 +320,7 @@ def run(words: list[str]) -> int:
             pl.LightningModule,
             CohortDataModule,
             args=words,
+            trainer_class=AutoTrainer,
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,

@@ -68,7 +68,9 @@ def state_names(optimizer: OptimizerCallable) -> set[str]:
         built = optimizer([{"params": [probe]}])
         built.step(lambda: probe.sum())
     except _MISFIT as error:
-        raise ConfigError(f"{_name_of(optimizer)} takes no step: {_first_line(error)}; use another optimizer") from error
+        raise ConfigError(
+            f"{_name_of(optimizer)} takes no step: {_first_line(error)}; use another optimizer"
+        ) from error
     return {name for name, value in built.state[probe].items() if value is not None}
 
 
@@ -224,7 +226,9 @@ def total_steps(trainer: pl.Trainer, checkpoint: Mapping[str, Any] | None = None
     """
     total = trainer.estimated_stepping_batches
     if not math.isfinite(total) or total < 1:
-        raise ConfigError("the scheduler depends on the length of the training: set trainer.max_epochs or trainer.max_steps")
+        raise ConfigError(
+            "the scheduler depends on the length of the training: set trainer.max_epochs or trainer.max_steps"
+        )
     if checkpoint is None or total == trainer.max_steps:
         return int(total)
     plan = checkpoint.get("medcnn", {}).get("optimization") or {}

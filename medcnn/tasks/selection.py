@@ -159,4 +159,3 @@ class MetricEarlyStopping(callbacks.EarlyStopping):
             return False, None
         self.stopping_reason = callbacks.early_stopping.EarlyStoppingReason.PATIENCE_EXHAUSTED
         return True, f"{self.monitor} was not finite, and {LOSS} had not fallen for {self.wait_count}"
-

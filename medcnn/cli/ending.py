@@ -67,7 +67,8 @@ def _of_early_stopping(callback: EarlyStopping, trainer: pl.Trainer) -> str:
         return f"{monitor} was worse than {callback.divergence_threshold:g}"
     if reason == EarlyStoppingReason.NON_FINITE_METRIC:
         return f"{monitor} was not finite"
-    every = "" if trainer.check_val_every_n_epoch == 1 and trainer.val_check_interval == 1.0 else " validations"
+    once_an_epoch = trainer.check_val_every_n_epoch == 1 and getattr(trainer, "val_check_interval", None) == 1.0
+    every = "" if once_an_epoch else " validations"
     if not math.isfinite(float(callback.best_score)):
         return f"{monitor} was never finite, and {LOSS} had not fallen for {callback.wait_count}{every}"
     way = "risen" if callback.mode == "max" else "fallen"

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -21,11 +21,12 @@ from medcnn.cli.kept import check_kept, way_on
 from medcnn.cli.mendable import as_mendable
 from medcnn.cli.models import resolve_model
 from medcnn.cli.resume import Resumed, settings_of
+from medcnn.cli.trainer import AutoTrainer, as_flag_error, check_flags, fitting_callbacks, resolve_precision
 from medcnn.data.base import CohortDataModule
 from medcnn.errors import ConfigError, LeakError
 from medcnn.tasks.averaging import ExponentialAverage
 from medcnn.tasks.checkpoint import Product, open_product
-from medcnn.tasks.precision import AUTO, Precision, choose_precision
+from medcnn.tasks.precision import AUTO, FLOAT32, Precision
 from medcnn.tasks.selection import BY_METRIC, BestCheckpoint, MetricEarlyStopping, resolved_mode
 from medcnn.tasks.watch import GradientWatch
 from medcnn.tracking.logger import RunLogger
@@ -48,6 +49,7 @@ QUIET = (
     ".*logging interval.*",
     ".*callbacks used to create the checkpoint.*",  # what a resumed fit keeps is in a table of our own
     ".*dirpath has changed.*",
+    ".*could not find the monitored key.*",  # a training without validation says so at its end
     ".*Precision bf16-mixed is not supported by the model summary.*",
 )
 
@@ -86,17 +88,6 @@ class ConfigText(SaveConfigCallback):
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, RunRecord):
                 callback.config_text = text
-
-
-class AutoTrainer(pl.Trainer):
-    """Lightning's trainer, with a precision that may be left to the machine.
-
-    Args:
-        precision: As Lightning's, or "auto": the faster of float32 and bfloat16, as measured here.
-    """
-
-    def __init__(self, *args: Any, precision: int | str | Literal["auto"] | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, precision=precision, **kwargs)
 
 
 class MedcnnCLI(LightningCLI):
@@ -148,7 +139,7 @@ class MedcnnCLI(LightningCLI):
             self.product, options["ckpt_path"] = open_product(path), None
 
     def before_instantiate_classes(self) -> None:
-        """Hold torch to the threads that were asked for; resolve what is left to the task, the metric or the machine."""
+        """Hold torch to the threads asked for; resolve what is left to the task, the metric or the machine."""
         options = self.config[self.config.subcommand]
         if options.get("threads"):
             torch.set_num_threads(options["threads"])
@@ -156,23 +147,16 @@ class MedcnnCLI(LightningCLI):
             if options[name]["monitor"] == TASKS_OWN:
                 options[name]["monitor"] = _monitor_of(options["model"]["class_path"])
             options[name]["mode"] = resolved_mode(str(options[name]["monitor"]), options[name]["mode"], name)
-        self._choose_precision(options)
+        if self.config.subcommand == "fit":
+            check_flags(options["trainer"], options.get("register"))
+            net = (options["model"].get("init_args") or {}).get("net")
+            before = self.resumed.precision if self.resumed else None
+            self.precision = resolve_precision(options["trainer"], net, before)
+            options["trainer"]["precision"] = self.precision.name
+        elif options["trainer"].get("precision") == AUTO:
+            options["trainer"]["precision"] = FLOAT32
         if self.resumed is not None:
             self.resumed.check(self.settings)
-
-    def _choose_precision(self, options: Any) -> None:
-        """Put a number type in place of "auto": that of the checkpoint when training is resumed."""
-        if options["trainer"].get("precision") != AUTO:
-            return
-        if self.config.subcommand != "fit":
-            self.precision = Precision("32-true")
-        elif self.resumed is not None and self.resumed.precision:
-            self.precision = Precision(self.resumed.precision, "as the checkpoint was trained")
-        else:
-            net = options["model"].get("init_args", {}).get("net") or {}
-            dimensions = int((net.get("init_args") or {}).get("spatial_dims") or 2)
-            self.precision = choose_precision(str(options["trainer"].get("accelerator")), dimensions)
-        options["trainer"]["precision"] = self.precision.name
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -222,9 +206,10 @@ class MedcnnCLI(LightningCLI):
         return super().instantiate_trainer(logger=logger, **kwargs)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
-        if config.get("logger") is False:  # the rate of learning is a curve, and there is nowhere to draw one
-            callbacks = [one for one in callbacks if not isinstance(one, LearningRateMonitor)]
-        return super()._instantiate_trainer(config, callbacks)
+        try:
+            return super()._instantiate_trainer(config, fitting_callbacks(config, callbacks))
+        except (ValueError, TypeError, ImportError, RuntimeError) as error:
+            raise as_flag_error(error) from error
 
     def _run_of_the_checkpoint(self, options: Any) -> str | None:
         if self.product is not None:
@@ -248,7 +233,7 @@ class MedcnnCLI(LightningCLI):
         if self.trainer.is_global_zero:
             if self.resumed is not None:
                 print(self.resumed.table(self.settings), flush=True)
-            if self.precision is not None:
+            if self.precision is not None and self.precision.reason:
                 print(f"precision  {self.precision}", flush=True)
 
     def fit(self, **kwargs: Any) -> None:
@@ -261,6 +246,10 @@ class MedcnnCLI(LightningCLI):
             if self.trainer.is_global_zero:
                 print(way_on(self.trainer), file=sys.stderr)
             sys.exit(130)
+        except ValueError as error:
+            if "val_check_interval" not in str(error):
+                raise
+            raise as_flag_error(error) from error
         self.ending = ending_of(self.trainer)
 
     def validate(self, **kwargs: Any) -> None:

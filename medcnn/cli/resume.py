@@ -37,6 +37,7 @@ _EFFECTS = (
     ("data.init_args.seed", "another split, and another order"),
     ("data.init_args.fractions", "another split"),
 )
+_WAY_OUT = "use the checkpoint's, or leave out --ckpt_path and start again"
 _ROWS = 30
 
 
@@ -96,8 +97,8 @@ class Resumed:
             if what is None or "dropout" in change.name.rsplit(".", 1)[-1]:
                 continue
             raise ConfigError(
-                f"{change.name} is {_shown(change.now)}, and {_shown(change.before)} in {self.path.name}: {what} cannot "
-                "be changed when training is resumed; use the checkpoint's, or leave out --ckpt_path and start again"
+                f"{change.name} is {_shown(change.now)}, and {_shown(change.before)} in {self.path.name}: {what} "
+                f"cannot be changed when training is resumed; {_WAY_OUT}"
             )
 
     def check_parts(self, model: Any) -> None:
@@ -113,7 +114,7 @@ class Resumed:
         if classes != tuple(model.classes):
             raise ConfigError(
                 f"{self.path.name} was trained on the classes {', '.join(map(str, classes))}, the cohort has "
-                f"{', '.join(model.classes)}: resume with the same labels, or leave out --ckpt_path and start again"
+                f"{', '.join(model.classes)}: {_WAY_OUT}"
             )
         states = [state for held in self.checkpoint["optimizer_states"] for state in held["state"].values()]
         if not states:
@@ -122,7 +123,7 @@ class Resumed:
         if missing := state_names(model.optimizer) - held - {"momentum_buffer"}:
             raise ConfigError(
                 f"the optimizer as configured remembers {', '.join(sorted(missing))} of each parameter, which "
-                f"{self.path.name} does not hold: use the checkpoint's settings, or leave out --ckpt_path and start again"
+                f"{self.path.name} does not hold; {_WAY_OUT}"
             )
 
     def table(self, now: Mapping[str, Any]) -> str:

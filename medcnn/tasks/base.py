@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
 import medcnn
@@ -196,6 +197,8 @@ class CaseTask(pl.LightningModule, ABC):
         schedule = None
         if self.scheduler is not None:
             schedule = build_schedule(self.scheduler, optimizer, lambda: total_steps(self.trainer, resumed))
+        if isinstance(schedule, ReduceLROnPlateau) and self.trainer.limit_val_batches == 0:
+            raise ConfigError("ReduceLROnPlateau waits for validations, and trainer.limit_val_batches is 0")
         self._optimization = Optimization(optimizer, schedule)
         if resumed is not None and not self._optimization.restores(_plan_in(resumed)):
             resumed["lr_schedulers"] = []

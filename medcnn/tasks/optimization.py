@@ -1,6 +1,7 @@
 """An optimizer over the parameters that learn, and a schedule that fits the length of the training."""
 
 import copy
+import functools
 import json
 import math
 import warnings
@@ -25,7 +26,9 @@ _BY_STEP = (OneCycleLR, CyclicLR)
 #: Settings of ReduceLROnPlateau; the rest of its state is what it has seen.
 _PLATEAU_SETTINGS = ("mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "eps", "min_lrs")
 #: What constructors of optimizers and schedulers raise for arguments that do not fit.
-_MISFIT = (ValueError, TypeError, KeyError, RuntimeError, AttributeError)
+_MISFIT = (ValueError, TypeError, KeyError, RuntimeError, AttributeError, ArithmeticError)
+#: Schedulers that take functions or other schedulers, which no configuration can give.
+_NOT_FROM_CONFIG = ("LRScheduler", "LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler")
 
 
 def parameter_groups(net: nn.Module, decay_all: bool = False) -> list[dict[str, Any]]:
@@ -51,7 +54,9 @@ def build_optimizer(net: nn.Module, optimizer: OptimizerCallable, decay_all: boo
     """
     groups = parameter_groups(net, decay_all)
     try:
-        return optimizer(groups)
+        built = optimizer(groups)
+        state_names(optimizer)
+        return built
     except _MISFIT as error:
         raise ConfigError(f"{_name_of(optimizer)} cannot train {type(net).__name__}: {_first_line(error)}") from error
 
@@ -86,10 +91,16 @@ def build_schedule(scheduler: LRSchedulerCallable, optimizer: Optimizer, total: 
     Raises:
         ConfigError: The schedule does not fit the optimizer, or ends before the training does.
     """
+    if _name_of(scheduler) in _NOT_FROM_CONFIG:
+        raise ConfigError(
+            f"{_name_of(scheduler)} takes functions or other schedulers, which a configuration cannot give; use "
+            "medcnn.tasks.schedule.CosineWithWarmup or another scheduler of torch"
+        )
     given = getattr(scheduler, "keywords", {})
     open_end = _class_of(scheduler) is OneCycleLR and not (given.get("total_steps") or given.get("epochs"))
     length = {"total_steps": total()} if open_end else {}
     try:
+        _try_out(scheduler(_stand_in(optimizer), **length))
         schedule: Any = scheduler(optimizer, **length)
     except _MISFIT as error:
         raise ConfigError(
@@ -252,9 +263,26 @@ def _as_json(value: Any) -> Any:
     return json.loads(json.dumps({**plain, "schedule_settings": settings}, default=str))
 
 
+def _stand_in(optimizer: Optimizer) -> Optimizer:
+    """An optimizer with the same groups over parameters of its own."""
+    groups = [{**group, "params": [nn.Parameter(torch.zeros(1, 1))]} for group in optimizer.param_groups]
+    return type(optimizer)(groups)
+
+
+def _try_out(schedule: Any) -> None:
+    """Step a schedule twice, for arguments that it divides by, for instance, show only then."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch expects a step of the optimizer between two of the schedule
+        for _ in range(2):
+            schedule.step(*([0.0] if isinstance(schedule, ReduceLROnPlateau) else []))
+
+
 def _class_of(callable_: Any) -> Any:
-    """The class behind what a config made of it: a partial call of a function that builds it."""
-    return (getattr(callable_, "args", ()) or (callable_,))[0]
+    """The class behind what a config made of it: a partial call, possibly of another one, of a function that builds."""
+    if isinstance(callable_, functools.partial):
+        classes = [part for part in callable_.args if isinstance(part, type)]
+        return classes[0] if classes else _class_of(callable_.func)
+    return callable_
 
 
 def _name_of(callable_: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning import callbacks
+from pytorch_lightning.utilities.rank_zero import rank_zero_info
 from torch import Tensor
 
 from medcnn.errors import ConfigError
@@ -45,7 +46,8 @@ def resolved_mode(monitor: str, mode: str, key: str) -> str:
 class BestCheckpoint(callbacks.ModelCheckpoint):
     """Keep the best epochs by a metric: a value that is not finite never wins, and ties go to the lower loss.
 
-    Where the metric is finite in no epoch, as with one class in validation, the loss alone decides; ``by_loss`` says so.
+    Where the metric is finite in no epoch, as with one class in validation, the loss alone decides, and ``by_loss`` is
+    true.
 
     Lightning's keeps the first epoch when the metric is NaN, and the first of those that tie.
     """
@@ -84,9 +86,14 @@ class BestCheckpoint(callbacks.ModelCheckpoint):
         if self.monitor not in monitor_candidates:
             return
         rank: Any = self._rank_of(monitor_candidates)
-        if self.check_monitor_top_k(trainer, rank):
-            self._update_best_and_save(rank, trainer, monitor_candidates)
-            self._rank()
+        if not self.check_monitor_top_k(trainer, rank):
+            return
+        verbose, self.verbose = self.verbose, False  # Lightning's line takes a single number
+        self._update_best_and_save(rank, trainer, monitor_candidates)
+        self.verbose = verbose
+        self._rank()
+        if verbose:
+            rank_zero_info(f"epoch {trainer.current_epoch + 1}: {self.monitor} {rank[0]:.5f}, saved")
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: Any = None) -> bool:
         """Whether an epoch is among the best: metric first, then loss."""
@@ -122,6 +129,12 @@ class MetricEarlyStopping(callbacks.EarlyStopping):
     """
 
     best_loss: float = math.inf
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Check after a validation where validation comes by the clock: Lightning's expects a number of batches."""
+        if self._check_on_train_epoch_end is None and not hasattr(trainer, "val_check_interval"):
+            self._check_on_train_epoch_end = False
+        super().setup(trainer, pl_module, stage)
 
     def state_dict(self) -> dict[str, Any]:
         """Add the loss that was watched in place of the metric."""

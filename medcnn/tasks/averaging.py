@@ -140,9 +140,7 @@ def _without_hooks(module: nn.Module) -> nn.Module:
     """The module over the same tensors, without what others attached to it: a profiler's hooks cannot be copied."""
     twin = copy.copy(module)
     twin.__dict__ |= {name: OrderedDict() for name in vars(module) if name.endswith("_hooks")}
-    twin._modules = {
-        name: None if child is None else _without_hooks(child) for name, child in module._modules.items()
-    }
+    twin._modules = {name: None if child is None else _without_hooks(child) for name, child in module._modules.items()}
     return twin
 
 

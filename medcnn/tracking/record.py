@@ -155,6 +155,7 @@ class RunRecord(pl.Callback):
             return
         scrubbed = scrub_yaml(self.config_text)
         logger.log_config(yaml.safe_load(scrubbed) or {})
+        _keep_earlier_config(logger, scrubbed)
         logger.experiment.log_text(logger.run_id, scrubbed, "config.yaml")
 
     def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int) -> None:
@@ -166,6 +167,17 @@ class RunRecord(pl.Callback):
             if picture is not None:
                 logger.experiment.log_image(logger.run_id, picture, key=name, step=epoch)
                 return
+
+
+def _keep_earlier_config(logger: RunLogger, text: str) -> None:
+    """Keep the configuration of the epochs before a resume under a name of its own, where the new one differs."""
+    client, run_id = logger.experiment, str(logger.run_id)
+    if "config.yaml" not in {entry.path for entry in client.list_artifacts(run_id)}:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        earlier = Path(client.download_artifacts(run_id, "config.yaml", folder)).read_text("utf-8")
+    if earlier != text:
+        client.log_text(run_id, earlier, f"config_until_epoch_{logger.evaluation_step + 1}.yaml")
 
 
 def _log_compared(logger: RunLogger, folder: Path, stage: str) -> None:

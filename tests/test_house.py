@@ -15,6 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from processes import TIME_LIMIT_S
 
 from medcnn.cli.checkup import MINIMUM
 from medcnn.cli.main import LIGHTNING, VERBS
@@ -36,7 +37,9 @@ ADVISORIES = {
 
 
 def python(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
+    )
 
 
 def requirements() -> dict[str, Requirement]:

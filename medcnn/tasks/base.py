@@ -149,8 +149,8 @@ class CaseTask(pl.LightningModule, ABC):
         """Apply what a resumed training's command changes of the optimizer and its schedule."""
         resumed, self._resumed = self._resumed, None
         if resumed is not None and self._optimization is not None:
-            epochs = self.trainer.fit_loop.epoch_progress.current.processed
-            self._optimization.adapt(_plan_in(resumed), self.trainer.global_step, epochs)
+            progress: Any = self.trainer.fit_loop.epoch_progress.current
+            self._optimization.adapt(_plan_in(resumed), self.trainer.global_step, progress.processed)
 
     def on_train_epoch_start(self) -> None:
         """Begin the chance inside the net (dropout) anew: a resumed epoch draws what an uninterrupted one does."""

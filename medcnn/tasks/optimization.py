@@ -71,7 +71,7 @@ def state_names(optimizer: OptimizerCallable) -> set[str]:
     probe.grad = torch.ones(2, 2)
     try:
         built = optimizer([{"params": [probe]}])
-        built.step(lambda: probe.sum())
+        built.step(lambda: float(probe.detach().sum()))
     except _MISFIT as error:
         raise ConfigError(
             f"{_name_of(optimizer)} takes no step: {_first_line(error)}; use another optimizer"
@@ -266,7 +266,8 @@ def _as_json(value: Any) -> Any:
 def _stand_in(optimizer: Optimizer) -> Optimizer:
     """An optimizer with the same groups over parameters of its own."""
     groups = [{**group, "params": [nn.Parameter(torch.zeros(1, 1))]} for group in optimizer.param_groups]
-    return type(optimizer)(groups)
+    like: Any = type(optimizer)
+    return like(groups)
 
 
 def _try_out(schedule: Any) -> None:

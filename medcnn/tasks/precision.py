@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -85,10 +85,10 @@ def time_step(dtype: torch.dtype, dimensions: int = 2) -> float:
 def _probe(dimensions: int) -> tuple[nn.Module, torch.Tensor]:
     """A stem and a stage of a small residual net, and a batch for it, in the memory format that is fastest."""
     convolution: type[nn.Conv2d] | type[nn.Conv3d] = nn.Conv3d if dimensions == 3 else nn.Conv2d
-    layout = torch.channels_last_3d if dimensions == 3 else torch.channels_last
+    layout: Any = torch.channels_last_3d if dimensions == 3 else torch.channels_last
     size = (4, 16, *(16,) * 3) if dimensions == 3 else (16, 16, 56, 56)
     with torch.random.fork_rng(devices=[]):  # the seed of the training stays as it was
-        net = nn.Sequential(
+        net: Any = nn.Sequential(
             convolution(16, 32, 3, padding=1, bias=False), nn.ReLU(), convolution(32, 32, 3, padding=1, bias=False)
         )
         images = torch.randn(size)

@@ -55,12 +55,13 @@ class BestCheckpoint(callbacks.ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best so far, as far as its files are still there."""
         super().load_state_dict(state_dict)
-        scores: dict[str, Any] = self.best_k_models
-        self.best_k_models = {  # type: ignore[assignment]
+        known: dict[str, Any] = self.best_k_models
+        scores: Any = {
             path: tuple(score)
-            for path, score in scores.items()
+            for path, score in known.items()
             if isinstance(score, tuple | list) and Path(path).is_file()
         }
+        self.best_k_models = scores
         if self.best_k_models:
             self._rank()
         elif self.monitor is not None:
@@ -70,7 +71,7 @@ class BestCheckpoint(callbacks.ModelCheckpoint):
     def by_loss(self) -> bool:
         """Whether the monitored metric was finite in no epoch kept, so that the loss decided."""
         score = self.best_k_models.get(self.best_model_path)
-        return score is not None and not math.isfinite(score[0])  # type: ignore[index]
+        return score is not None and not math.isfinite(score[0])
 
     @property
     def best_score(self) -> tuple[float, float]:
@@ -108,7 +109,7 @@ class BestCheckpoint(callbacks.ModelCheckpoint):
     def _rank_of(self, metrics: Mapping[str, Any]) -> tuple[float, float]:
         """Metric and loss as a pair that compares as they should, in this mode; what is not finite ranks last."""
         worst = -math.inf if self.mode == "max" else math.inf
-        score, loss = (float(metrics.get(name, math.nan)) for name in (self.monitor, LOSS))
+        score, loss = (float(metrics.get(str(name), math.nan)) for name in (self.monitor, LOSS))
         signed = -loss if self.mode == "max" else loss
         return tuple(value if math.isfinite(value) else worst for value in (score, signed))  # type: ignore[return-value]
 
@@ -153,7 +154,7 @@ class MetricEarlyStopping(callbacks.EarlyStopping):
         metrics = trainer.callback_metrics
         if self.monitor.startswith("val/") and not trainer.fit_loop.epoch_loop.val_loop._has_run:
             return  # not validated, or not yet
-        if self.monitor not in metrics and self.strict and not trainer.fast_dev_run:
+        if self.monitor not in metrics and self.strict and not getattr(trainer, "fast_dev_run", False):
             raise ConfigError(
                 f"early_stopping.monitor is {self.monitor}, which this task does not log; it logs "
                 f"{', '.join(sorted(name for name in metrics if '/' in name))}"

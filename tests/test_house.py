@@ -15,6 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from processes import finished
 
 from medcnn.cli.checkup import MINIMUM
 from medcnn.cli.main import LIGHTNING, VERBS

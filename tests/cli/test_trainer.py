@@ -19,7 +19,7 @@ TOGETHER = {
     "limit_test_batches": "1", "log_every_n_steps": "1", "min_epochs": "1", "min_steps": "3", "model_registry": "none",
     "num_sanity_val_steps": "2", "plugins": "[]", "reload_dataloaders_every_n_epochs": "1",
     "strategy": "single_device", "sync_batchnorm": "true", "use_distributed_sampler": "false", "logger": "false",
-    "profiler": "simple", "callbacks": "[{class_path: pytorch_lightning.callbacks.Timer}]",
+    "profiler": "simple", "callbacks": "[{class_path: pytorch_lightning.callbacks.ModelSummary}]",
 }  # fmt: skip
 
 #: Flags with which a fit takes another way, each tried in a fit of its own.

@@ -1,10 +1,13 @@
 """Fixtures that every room shares."""
 
 import os
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from processes import children
 
 # Two workers on two cores: one thread each, and the same sums on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,3 +31,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the folder of real images: set MEDCNN_DATA to it")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_process_is_left_behind() -> Iterator[None]:
+    """Kill what the tests of this process left running, and fail for it."""
+    before = set(children())
+    yield
+    left = {pid: command for pid, command in children().items() if pid not in before}
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert not left, f"the tests left processes behind: {left}"

@@ -15,6 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from processes import finished
 
 from medcnn.cli.checkup import MINIMUM
 from medcnn.cli.main import LIGHTNING, VERBS
@@ -36,7 +37,7 @@ ADVISORIES = {
 
 
 def python(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return finished([sys.executable, *words], cwd=cwd, text=True)
 
 
 def requirements() -> dict[str, Requirement]:

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from processes import TIME_LIMIT_S
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from medcnn.cli.configs import configs_folder
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 IN_HEADER = {
     "PatientName": "Quillfeather^Odalys",
@@ -148,7 +149,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (home / "printed.txt").open("w") as printed:
         words = [sys.executable, "-c", PROGRAM, json.dumps(steps())]
         done = subprocess.run(
-            words, cwd=home, env=environment, stdout=printed, stderr=printed, timeout=560, check=False
+            words, cwd=home, env=environment, stdout=printed, stderr=printed, timeout=TIME_LIMIT_S, check=False
         )
     text = (home / "printed.txt").read_text()
     assert done.returncode == 0, text[-4000:]

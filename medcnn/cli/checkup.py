@@ -119,9 +119,10 @@ def devices() -> Iterator[Finding]:
     """What a net can run on. A GPU that this torch does not see is told apart from no GPU."""
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    from medcnn.machine import cores
+
     capability = torch.backends.cpu.get_cpu_capability()
-    yield Finding("device", "cpu", "ok", f"{cores} cores, {capability}, {torch.get_num_threads()} threads")
+    yield Finding("device", "cpu", "ok", f"{cores()} cores, {capability}, {torch.get_num_threads()} threads")
     for index in range(torch.cuda.device_count()):
         card = torch.cuda.get_device_properties(index)
         yield Finding("device", f"cuda:{index}", "ok", f"{card.name}, {card.total_memory / GIB:.0f} GiB")

@@ -6,13 +6,13 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.cli import LightningCLI
 from torchmetrics.utilities.distributed import gather_all_tensors
 
+from medcnn.cli.ending import Ending
 from medcnn.cli.kept import tell_no_model
+from medcnn.errors import ConfigError
 from medcnn.spreadsheet import write_frame
 from medcnn.tasks.checkpoint import Product
 from medcnn.tasks.decision import Decision
@@ -45,60 +45,54 @@ def _record(cli: LightningCLI) -> RunRecord | None:
     return next((c for c in cli.trainer.callbacks if isinstance(c, RunRecord)), None)  # type: ignore[attr-defined]
 
 
-def finish_fit(cli: LightningCLI, words: list[str]) -> None:
-    """Judge the best model once more, log it, and say what comes next.
+def finish_fit(cli: LightningCLI, words: list[str], ending: Ending) -> None:
+    """Evaluate the best model once more, log it, and print what comes next.
 
     Args:
         cli: After its fit.
         words: What was typed, for the next command to begin as this one did.
+        ending: How the fit ended.
+
+    Raises:
+        ConfigError: A model was to be registered that no metric has chosen.
     """
     trainer, task = cli.trainer, cli.model
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if not best:
         if trainer.is_global_zero:
+            print(f"\nstopped    {ending.stopped}")
             tell_no_model(trainer, cli.config[cli.subcommand].get("register"))
         return
     # Once more over the validation cases with the best weights, at the decision stored with them.
     trainer.validate(task, datamodule=cli.datamodule, ckpt_path=best, verbose=False, weights_only=True)
     if trainer.is_global_zero:
-        _say_fit(cli, Path(best), words, _log_model(cli, Path(best)))
+        _say_fit(cli, Path(best), words, ending, _log_model(cli, Path(best), ending))
 
 
-def _log_model(cli: LightningCLI, best: Path) -> Logged | None:
+def _log_model(cli: LightningCLI, best: Path, ending: Ending) -> Logged | None:
     logger, record = cli.trainer.logger, _record(cli)
     if not isinstance(logger, RunLogger):
         return None
     if record is not None:
         record.log_decision(cli.trainer, cli.model)
+    logger.log_tags({"training.stopped": ending.stopped, "training.kept": ending.kept or "not known"})
     options = cli.config[cli.subcommand]
+    register = None if ending.unscored else options.get("register")
     with tempfile.TemporaryDirectory() as folder:
         Product.from_checkpoint(best).to_folder(Path(folder))
-        return log_product(logger, Path(folder), register=options.get("register"), alias=options.get("alias"))
+        return log_product(logger, Path(folder), register=register, alias=options.get("alias"))
 
 
-def stopped_early(trainer: pl.Trainer) -> str:
-    """Why a fit ended before its last epoch, in one line; "" where it did not."""
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if not isinstance(callback, EarlyStopping) or not callback.stopped_epoch:
-            continue
-        of = f" of {trainer.max_epochs}" if (trainer.max_epochs or -1) > 0 else ""
-        head = f"after epoch {callback.stopped_epoch + 1}{of}"
-        if callback.wait_count < callback.patience:
-            return f"{head}: {callback.monitor} reached its limit"
-        way = "risen" if callback.mode == "max" else "fallen"
-        every = "" if trainer.check_val_every_n_epoch == 1 else " validations"
-        return f"{head}: {callback.monitor} had not {way} for {callback.patience}{every}"
-    return ""
-
-
-def _say_fit(cli: LightningCLI, best: Path, words: list[str], logged: Logged | None) -> None:
+def _say_fit(cli: LightningCLI, best: Path, words: list[str], ending: Ending, logged: Logged | None) -> None:
     run_id = getattr(cli.trainer.logger, "run_id", None)
     shown = best.relative_to(Path.cwd()) if best.is_relative_to(Path.cwd()) else best
     # A model that the store has not got yet is found by its file.
     model = f"runs:/{run_id}" if run_id and logged is not None else str(shown)
-    if early := stopped_early(cli.trainer):
-        print(f"\nstopped    {early}", end="")
-    print("\n".join(["", f"run        {run_id or 'not tracked'}", f"checkpoint {shown}", *_figures(cli, "val")]))
+    lines = [f"stopped    {ending.stopped}", *([f"kept       {ending.kept}"] if ending.kept else [])]
+    lines += [f"warning    {ending.unscored}"] if ending.unscored else []
+    print(
+        "\n".join(["", *lines, f"run        {run_id or 'not tracked'}", f"checkpoint {shown}", *_figures(cli, "val")])
+    )
     if cli.model.decision is not None:
         _say_thresholds(cli.model.decision)
     if logged is not None and logged.version is not None:
@@ -107,6 +101,11 @@ def _say_fit(cli: LightningCLI, best: Path, words: list[str], logged: Logged | N
     verb = "test" if (cli.datamodule.cases["split"] == "test").any() else "validate"
     print(f"next       medcnn {verb} {_config_words(words)} --ckpt_path {model}")
     print(f"           medcnn {'segment' if cli.model.per_voxel else 'score'} {model} FOLDER OUT")
+    if ending.unscored and (name := cli.config[cli.subcommand].get("register")):
+        raise ConfigError(
+            f"nothing was registered as {name}: {ending.unscored}; validate on cases of every class, or choose another "
+            "metric with --checkpoint.monitor"
+        )
 
 
 def _say_registered(cli: LightningCLI, version: str) -> str:

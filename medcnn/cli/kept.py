@@ -65,14 +65,28 @@ def way_on(trainer: pl.Trainer) -> str:
 
 
 def tell_no_model(trainer: pl.Trainer, register: str | None) -> None:
-    """Say that no best model was kept, and what there is instead.
+    """Print that no best model was kept, why, and what there is instead.
 
     Raises:
         ConfigError: A model was to be registered.
     """
     last = last_of(trainer)
-    words = "no best model was kept: validation gave no figure to choose by"
+    words = f"no best model was kept: {_why_none(trainer)}"
     words += f"; {last} holds the last epoch, to go on from" if last else ""
     if register:
         raise ConfigError(f"{words}; nothing was registered as {register}")
     print(f"{words}; nothing was registered")
+
+
+def _why_none(trainer: pl.Trainer) -> str:
+    if getattr(trainer, "fast_dev_run", False):
+        return "trainer.fast_dev_run only tries whether everything runs"
+    if not trainer.checkpoint_callbacks:
+        return "trainer.enable_checkpointing is false"
+    if trainer.global_step == 0:
+        return "nothing was trained"
+    if "val/loss" not in trainer.callback_metrics:
+        return "nothing was validated"
+    if getattr(trainer.checkpoint_callback, "save_top_k", 1) == 0:
+        return "checkpoint.save_top_k is 0"
+    return "validation gave no metric to choose by"

@@ -12,21 +12,26 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse.typing import PositiveInt, register_type
 from lightning_fabric.plugins import CheckpointIO
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from medcnn.cli.configuration import parse_configuration
+from medcnn.cli.ending import ending_of
 from medcnn.cli.finish import finish_fit, finish_predict, say_figures
 from medcnn.cli.kept import check_kept, way_on
 from medcnn.cli.mendable import REFUSALS, as_mendable, refused_arguments
 from medcnn.cli.models import resolve_model
 from medcnn.cli.positive import positive_line
+from medcnn.cli.resume import Resumed, settings_of
+from medcnn.cli.trainer import AutoTrainer, as_flag_error, check_flags, fitting_callbacks, resolve_precision
 from medcnn.data.base import CohortDataModule
 from medcnn.errors import ConfigError, LeakError
 from medcnn.tasks.averaging import ExponentialAverage
 from medcnn.tasks.checkpoint import Product, open_product
 from medcnn.tasks.checkpoint_io import AtomicCheckpointIO
+from medcnn.tasks.precision import AUTO, FLOAT32, Precision
 from medcnn.tasks.seen import Seen
+from medcnn.tasks.selection import BY_METRIC, BestCheckpoint, MetricEarlyStopping, resolved_mode
 from medcnn.tasks.watch import GradientWatch
 from medcnn.tracking.logger import RunLogger
 from medcnn.tracking.record import RunRecord
@@ -46,16 +51,20 @@ QUIET = (
     ".*srun.*",
     ".*exists and is not empty.*",
     ".*logging interval.*",
+    ".*callbacks used to create the checkpoint.*",  # what a resumed fit keeps is in a table of our own
+    ".*dirpath has changed.*",
+    ".*could not find the monitored key.*",  # a training without validation says so at its end
+    ".*Precision bf16-mixed is not supported by the model summary.*",
 )
 
 #: In place of a figure's name: the one that the task names as its own, written out before the run begins.
 TASKS_OWN = "of the task"
 CALLBACKS: dict[str, tuple[type[pl.Callback], dict[str, Any]]] = {
     "checkpoint": (
-        ModelCheckpoint,
+        BestCheckpoint,
         {
             "monitor": TASKS_OWN,
-            "mode": "max",
+            "mode": BY_METRIC,
             "filename": "best",
             "auto_insert_metric_name": False,
             "enable_version_counter": False,
@@ -63,7 +72,10 @@ CALLBACKS: dict[str, tuple[type[pl.Callback], dict[str, Any]]] = {
     ),
     # Of its own: Lightning's save_last writes only when a new best is found, and training goes on from the last epoch.
     "last": (ModelCheckpoint, {"filename": "last", "save_on_train_epoch_end": True, "enable_version_counter": False}),
-    "early_stopping": (EarlyStopping, {"monitor": TASKS_OWN, "mode": "max", "patience": 15, "check_finite": False}),
+    "early_stopping": (
+        MetricEarlyStopping,
+        {"monitor": TASKS_OWN, "mode": BY_METRIC, "patience": 15, "check_finite": False},
+    ),
     "learning_rate": (LearningRateMonitor, {"logging_interval": "epoch"}),
     "average": (ExponentialAverage, {}),
     "watch": (GradientWatch, {}),
@@ -86,6 +98,8 @@ class MedcnnCLI(LightningCLI):
     """One model, one data module, one run."""
 
     product: Product | None = None
+    resumed: Resumed | None = None
+    precision: Precision | None = None
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Name the parts that every run has, so that a config or the command line can set them."""
@@ -121,19 +135,36 @@ class MedcnnCLI(LightningCLI):
             return
         path = resolve_model(str(options["ckpt_path"]), resume=self.config.subcommand == "fit")
         if self.config.subcommand == "fit":
-            options["ckpt_path"] = str(path)
+            options["ckpt_path"], self.resumed = str(path), Resumed(path)
         else:
             # The weights are put into the model by us: a registered model is a folder, which Lightning cannot open.
             self.product, options["ckpt_path"] = open_product(path), None
 
     def before_instantiate_classes(self) -> None:
-        """Hold torch to the threads that were asked for; watch the figure by which the task is judged."""
+        """Hold torch to the threads asked for; resolve what is left to the task, the metric or the machine."""
         options = self.config[self.config.subcommand]
         if options.get("threads"):
             torch.set_num_threads(options["threads"])
         for name in ("checkpoint", "early_stopping"):
             if options[name]["monitor"] == TASKS_OWN:
                 options[name]["monitor"] = _monitor_of(options["model"]["class_path"])
+            options[name]["mode"] = resolved_mode(str(options[name]["monitor"]), options[name]["mode"], name)
+        if self.config.subcommand == "fit":
+            check_flags(options["trainer"], options.get("register"))
+            net = (options["model"].get("init_args") or {}).get("net")
+            before = self.resumed.precision if self.resumed else None
+            self.precision = resolve_precision(options["trainer"], net, before)
+            options["trainer"]["precision"] = self.precision.name
+        elif options["trainer"].get("precision") == AUTO:
+            options["trainer"]["precision"] = FLOAT32
+        if self.resumed is not None:
+            self.resumed.check(self.settings)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What this training is run with, by dotted names."""
+        self._dump_config()
+        return settings_of(self.config_dump)
 
     def instantiate_classes(self) -> None:
         """Build the parts; outside ``fit`` the model comes from its checkpoint, not from the config."""
@@ -193,13 +224,14 @@ class MedcnnCLI(LightningCLI):
         return super().instantiate_trainer(logger=logger, **kwargs)
 
     def _instantiate_trainer(self, config: dict[str, Any], callbacks: list[pl.Callback]) -> pl.Trainer:
-        if config.get("logger") is False:  # the rate of learning is a curve, and there is nowhere to draw one
-            callbacks = [one for one in callbacks if not isinstance(one, LearningRateMonitor)]
         given = config.get("plugins") or []
         plugins = list(given) if isinstance(given, list | tuple) else [given]
         if not any(isinstance(plugin, CheckpointIO) for plugin in plugins):
             plugins.append(AtomicCheckpointIO())
-        return super()._instantiate_trainer({**config, "plugins": plugins}, callbacks)
+        try:
+            return super()._instantiate_trainer({**config, "plugins": plugins}, fitting_callbacks(config, callbacks))
+        except (ValueError, TypeError, ImportError, RuntimeError) as error:
+            raise as_flag_error(error) from error
 
     def _run_of_the_checkpoint(self, options: Any) -> str | None:
         if self.product is not None:
@@ -213,11 +245,20 @@ class MedcnnCLI(LightningCLI):
         if self.trainer.is_global_zero and (line := positive_line(self.model)):
             print(line)
         check_kept(self.trainer, self.config[self.subcommand].get("register"))
-        self.model.run_id = getattr(self.trainer.logger, "run_id", None) or ""
+        if self.resumed is not None:
+            self.resumed.check_parts(self.model)
+        logger = self.trainer.logger
+        self.model.run_id = (logger.run_id or "") if isinstance(logger, RunLogger) else ""
+        self.model.settings = self.settings
         for checkpoint in self.trainer.checkpoint_callbacks:
             if isinstance(checkpoint, ModelCheckpoint) and checkpoint.dirpath is None:
                 # Relative: the checkpoint keeps this path, and an absolute one names the user.
                 checkpoint.dirpath = str(Path("checkpoints", self.model.run_id or "untracked"))
+        if self.trainer.is_global_zero:
+            if self.resumed is not None:
+                print(self.resumed.table(self.settings), flush=True)
+            if self.precision is not None and self.precision.reason:
+                print(f"precision  {self.precision}", flush=True)
 
     def fit(self, **kwargs: Any) -> None:
         """Lightning's, and after Ctrl-C the way to go on."""
@@ -229,6 +270,11 @@ class MedcnnCLI(LightningCLI):
             if self.trainer.is_global_zero:
                 print(way_on(self.trainer), file=sys.stderr)
             sys.exit(130)
+        except ValueError as error:
+            if "val_check_interval" not in str(error):
+                raise
+            raise as_flag_error(error) from error
+        self.ending = ending_of(self.trainer)
 
     def validate(self, **kwargs: Any) -> None:
         """Lightning's without its table: ours is shorter and names what a clinician reads."""
@@ -246,7 +292,7 @@ class MedcnnCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Store the model and say what comes next."""
-        finish_fit(self, self.words)
+        finish_fit(self, self.words, self.ending)
 
     def after_validate(self) -> None:
         """Say the figures."""
@@ -287,6 +333,7 @@ def run(words: list[str]) -> int:
             pl.LightningModule,
             CohortDataModule,
             args=words,
+            trainer_class=AutoTrainer,
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,

@@ -124,7 +124,7 @@ def _part(class_path: str, **init_args: Any) -> dict[str, Any]:
 
 
 def _trainer() -> dict[str, Any]:
-    return {"accelerator": "auto", "devices": 1, "precision": "bf16-mixed", "max_epochs": _EPOCHS,
+    return {"accelerator": "auto", "devices": 1, "precision": "auto", "max_epochs": _EPOCHS,
             "check_val_every_n_epoch": _VALIDATED, "num_sanity_val_steps": 0}  # fmt: skip
 
 

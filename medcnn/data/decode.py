@@ -12,8 +12,9 @@ from monai.data.meta_tensor import MetaTensor
 from tqdm import tqdm
 
 from medcnn.data.images import Images
-from medcnn.data.workers import cores, in_workers
+from medcnn.data.workers import in_workers
 from medcnn.errors import ConfigError, ReadError
+from medcnn.machine import cores
 
 # Starting workers costs some five seconds for importing torch and MONAI: worth it only for longer work.
 PATIENCE_SECONDS = 10.0

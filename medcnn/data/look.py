@@ -8,9 +8,10 @@ import numpy as np
 from tqdm import tqdm
 
 from medcnn.data.content import content_digest
-from medcnn.data.workers import cores, in_workers
+from medcnn.data.workers import in_workers
 from medcnn.errors import ReadError
 from medcnn.io.read import read_film
+from medcnn.machine import cores
 
 EDGE = 64
 

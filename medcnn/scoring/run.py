@@ -14,6 +14,7 @@ import torch
 
 from medcnn.errors import MedcnnError
 from medcnn.io.read import read_film
+from medcnn.machine import cores
 from medcnn.printable import printable
 from medcnn.scoring.findings import write_summary, write_tables
 from medcnn.scoring.ledger import Ledger, Row, writing_out
@@ -199,8 +200,3 @@ def _scored(file: Listed, prepared: Prepared, probabilities: np.ndarray) -> Row:
         return _refused(file, Refusal("not_finite", "the model gives no number for this image"))
     uids = (prepared.study, prepared.series, prepared.sop)
     return Row(file.name, file.stamp, "scored", "", "", *uids, prepared.flags, tuple(probabilities.tolist()))
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,10 +12,10 @@ from medcnn.errors import CheckpointError, MedcnnError
 from medcnn.io.nifti import write_nifti
 from medcnn.io.seg import SegmentLabel, write_seg
 from medcnn.io.volume_file import like_file
+from medcnn.machine import cores
 from medcnn.scoring.draw import PICTURES, Draw
 from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Reader, Refusal, image_shape
-from medcnn.scoring.run import cores
 from medcnn.scoring.segment_tables import Figures, case_of, write_volumes
 from medcnn.scoring.source import Listed, read_listed
 from medcnn.scoring.tally import Tally

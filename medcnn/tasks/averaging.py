@@ -1,5 +1,7 @@
 """An exponential moving average of the weights, which is what is validated, kept and shipped."""
 
+import copy
+from collections import OrderedDict
 from typing import Any
 
 import pytorch_lightning as pl
@@ -48,9 +50,10 @@ class ExponentialAverage(WeightAveraging):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Pair the weights once: by now they lie on their device and a resumed state is in place."""
+        _match_types(_averaged(self), pl_module)
         self._pairs = paired(_averaged(self), pl_module)
-        if self._updates == 0:
-            copy_into(_averaged(self), pl_module)
+        # A loss has no weights to average: its class weights may have been counted again since the checkpoint.
+        copy_into(_averaged(self), pl_module, "" if self._updates == 0 else "loss.")
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: STEP_OUTPUT, batch: Any, batch_idx: int
@@ -104,12 +107,20 @@ def paired(average: nn.Module, current: nn.Module) -> tuple[list[Tensor], list[T
     return averages, weights, others
 
 
-def copy_into(average: nn.Module, current: nn.Module) -> None:
-    """Begin the average at the current weights."""
+def _match_types(average: nn.Module, current: nn.Module) -> None:
+    """Give the average the number types of the weights, which a trainer in "64-true" sets after it was begun."""
+    types = {name: tensor.dtype for name, tensor in _state(current).items()}
+    for name, tensor in (*average.named_parameters(), *average.named_buffers()):
+        tensor.data = tensor.data.to(types[name])
+
+
+def copy_into(average: nn.Module, current: nn.Module, prefix: str = "") -> None:
+    """Begin the average at the current tensors whose names begin with ``prefix``."""
     with torch.no_grad():
         state = _state(current)
         for name, mine in _state(average).items():
-            mine.copy_(state[name])
+            if name.startswith(prefix):
+                mine.copy_(state[name])
 
 
 def _state(module: nn.Module) -> dict[str, Tensor]:
@@ -119,9 +130,18 @@ def _state(module: nn.Module) -> dict[str, Tensor]:
 def _tensors_of(module: nn.Module) -> pl.LightningModule:
     """The same tensors under the same names, in a module that holds nothing else."""
     bare = pl.LightningModule()
-    for held in ("_parameters", "_buffers", "_non_persistent_buffers_set", "_modules"):
+    for held in ("_parameters", "_buffers", "_non_persistent_buffers_set"):
         setattr(bare, held, getattr(module, held))
+    bare._modules = {name: _without_hooks(child) for name, child in module._modules.items() if child is not None}
     return bare
+
+
+def _without_hooks(module: nn.Module) -> nn.Module:
+    """The module over the same tensors, without what others attached to it: a profiler's hooks cannot be copied."""
+    twin = copy.copy(module)
+    twin.__dict__ |= {name: OrderedDict() for name in vars(module) if name.endswith("_hooks")}
+    twin._modules = {name: None if child is None else _without_hooks(child) for name, child in module._modules.items()}
+    return twin
 
 
 def _averaged(callback: WeightAveraging) -> nn.Module:

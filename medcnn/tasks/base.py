@@ -10,13 +10,21 @@ from typing import Any, ClassVar
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
 import medcnn
 from medcnn.errors import CheckpointError, ConfigError
 from medcnn.tasks.decision import Decision
 from medcnn.tasks.fit_of_parts import check_counts, explained
-from medcnn.tasks.optimization import LRSchedulerCallable, OptimizerCallable, optimizer_and_schedule
+from medcnn.tasks.optimization import (
+    LRSchedulerCallable,
+    Optimization,
+    OptimizerCallable,
+    build_optimizer,
+    build_schedule,
+    total_steps,
+)
 from medcnn.tasks.plain import plain_only
 from medcnn.tasks.schema import check_classes
 from medcnn.tasks.seen import Seen, refuse_seen
@@ -52,6 +60,8 @@ class CaseTask(pl.LightningModule, ABC):
         spacing_mm: Usual voxel size along each axis of the images seen; empty where they do not say.
         data_digest: Digest of the cases it was fitted on.
         seen: The cases and patients it was trained on, over all sessions.
+        settings: What the training was run with, as dotted names to plain values; kept in the checkpoint, so that a
+            resumed training can be compared.
     """
 
     monitor: ClassVar[str]
@@ -87,10 +97,14 @@ class CaseTask(pl.LightningModule, ABC):
         self.spacing_mm: tuple[float, ...] = ()
         self.seen = Seen()
         self._data_before: Mapping[str, Any] = {}
+        self.settings: dict[str, Any] = {}
+        self._optimization: Optimization | None = None
+        self._resumed: dict[str, Any] | None = None
         # NaN stays NaN. "disable" would say the same, but makes torchmetrics 1.9 forget the weights.
         self._train_loss = MeanMetric(nan_strategy=float("nan"))
         self._steps: list[tuple[Tensor, Tensor]] = []
         self._seed = 0
+        self._logged: dict[str, Any] = {}
 
     @property
     def positive(self) -> str | None:
@@ -122,7 +136,7 @@ class CaseTask(pl.LightningModule, ABC):
         return self.net(image)
 
     def on_fit_start(self) -> None:
-        """Tell the loss the training split's counts; a resumed training keeps the weights it began with."""
+        """Give the loss the training split's counts; a resumed training keeps the weights of an unchanged loss."""
         self._seed = torch.initial_seed()
         data: Any = getattr(self.trainer, "datamodule", None)
         if self.trainer.ckpt_path is not None and getattr(data, "on_leak", "") != "allow":
@@ -130,7 +144,8 @@ class CaseTask(pl.LightningModule, ABC):
         self.seen = self.seen.joined(Seen.in_training(data))
         if hasattr(data, "describe"):
             self.data_digest = str(data.describe().get("digest", ""))
-        if not hasattr(self.loss, "set_counts") or self.trainer.ckpt_path is not None:
+        resumes = self.trainer.ckpt_path is not None
+        if not hasattr(self.loss, "set_counts") or (resumes and not self._loss_changed(self._resumed or {})):
             return
         if hasattr(data, "class_counts"):
             self.loss.set_counts(check_counts(data.class_counts("train"), self.classes, self.multilabel))
@@ -139,6 +154,13 @@ class CaseTask(pl.LightningModule, ABC):
                 f"the loss wants {self.loss.rule!r} weights, and {type(data).__name__} has no class_counts; "
                 "give a list of weights"
             )
+
+    def on_train_start(self) -> None:
+        """Apply what a resumed training's command changes of the optimizer and its schedule."""
+        resumed, self._resumed = self._resumed, None
+        if resumed is not None and self._optimization is not None:
+            progress: Any = self.trainer.fit_loop.epoch_progress.current
+            self._optimization.adapt(_plan_in(resumed), self.trainer.global_step, progress.processed)
 
     def on_train_epoch_start(self) -> None:
         """Begin the chance inside the net (dropout) anew: a resumed epoch draws what an uninterrupted one does."""
@@ -169,8 +191,10 @@ class CaseTask(pl.LightningModule, ABC):
         self._keep(batch, batch_idx, "test")
 
     def on_validation_epoch_end(self) -> None:
-        """Log the figures."""
+        """Log the figures, and let a scheduler that waits for a plateau see them."""
         self._conclude("val")
+        if self._optimization is not None and self._fits() and not self.trainer.sanity_checking:
+            self._optimization.on_validation(self._logged)
 
     def on_test_epoch_end(self) -> None:
         """Log the figures, by the decision in the checkpoint where there is one."""
@@ -178,7 +202,17 @@ class CaseTask(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """The optimizer over parameters that learn, and its schedule."""
-        return optimizer_and_schedule(self.net, self.optimizer, self.scheduler, self.decay_all, self.trainer)
+        resumed = self._resumed
+        optimizer = build_optimizer(self.net, self.optimizer, self.decay_all)
+        schedule = None
+        if self.scheduler is not None:
+            schedule = build_schedule(self.scheduler, optimizer, lambda: total_steps(self.trainer, resumed))
+        if isinstance(schedule, ReduceLROnPlateau) and self.trainer.limit_val_batches == 0:
+            raise ConfigError("ReduceLROnPlateau waits for validations, and trainer.limit_val_batches is 0")
+        self._optimization = Optimization(optimizer, schedule)
+        if resumed is not None and not self._optimization.restores(_plan_in(resumed)):
+            resumed["lr_schedulers"] = []
+        return self._optimization.for_lightning()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what makes the file a product: the decision, and where it comes from; keep plain data only."""
@@ -189,6 +223,8 @@ class CaseTask(pl.LightningModule, ABC):
         checkpoint["medcnn"] = {
             "version": medcnn.__version__,
             "run_id": self.run_id or "",
+            "settings": self.settings,
+            "optimization": self._optimization.plan if self._optimization else None,
             "image_shape": list(self.image_shape),
             "data_digest": self.data_digest,
             "trained_on": list(self.seen.cases),
@@ -199,7 +235,7 @@ class CaseTask(pl.LightningModule, ABC):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take back the decision and the origin."""
+        """Take back the decision and the origin; a training that is resumed stays in the run that was opened for it."""
         known = (checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY) or {}).get("classes")
         if known and list(known) != list(self.classes):
             raise CheckpointError(
@@ -209,11 +245,27 @@ class CaseTask(pl.LightningModule, ABC):
         kept = checkpoint.get("decision")
         self.decision = None if kept is None else Decision.from_dict(kept, self.classes, self.multilabel)
         origin = checkpoint.get("medcnn", {})
-        self.run_id, self.data_digest = origin.get("run_id", ""), origin.get("data_digest", "")
+        if self._fits():
+            self._resumed = checkpoint
+            if self._loss_changed(checkpoint):
+                _replace_loss(checkpoint, self.loss.state_dict())
+        else:
+            self.settings = dict(origin.get("settings") or {})
+        self.run_id = self.run_id if self._fits() and self.run_id else origin.get("run_id", "")
+        self.data_digest = origin.get("data_digest", "")
         self.image_shape = tuple(origin.get("image_shape", ()))
         self.seen = Seen(tuple(origin.get("trained_on", ())), tuple(origin.get("trained_patients", ())))
         self._data_before = checkpoint.get("datamodule_hyper_parameters") or {}
         self.spacing_mm = tuple(origin.get("spacing_mm", ()))
+
+    def _fits(self) -> bool:
+        """Whether a trainer is fitting this task."""
+        return self._trainer is not None and self._trainer.state.fn == "fit"
+
+    def _loss_changed(self, checkpoint: Mapping[str, Any]) -> bool:
+        """Whether the loss is configured otherwise than in a checkpoint; not where either was built in Python."""
+        before, now = (held.get("loss") for held in (checkpoint.get("hyper_parameters", {}), self.hparams))
+        return isinstance(before, Mapping) and isinstance(now, Mapping) and dict(before) != dict(now)
 
     def _arguments(self) -> dict[str, Any]:
         """What the task was made from; classes as they are known, for a command line leaves them to the data."""
@@ -242,6 +294,7 @@ class CaseTask(pl.LightningModule, ABC):
         return (~target.isnan()).sum() if target.is_floating_point() else (target >= 0).sum()
 
     def _log(self, figures: dict[str, Any]) -> None:
+        self._logged |= figures
         with warnings.catch_warnings():
             # Every process holds the same figures already: a mean over processes would only add rounding.
             warnings.filterwarnings("ignore", message=".*sync_dist=True.*")
@@ -259,3 +312,16 @@ def checked_classes(classes: Sequence[str], least: int = 2) -> tuple[str, ...]:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     return tuple(classes)
+
+
+def _plan_in(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the optimizer and the schedule behind a checkpoint were built from; None where it does not say."""
+    return checkpoint.get("medcnn", {}).get("optimization")
+
+
+def _replace_loss(checkpoint: dict[str, Any], state: Mapping[str, Any]) -> None:
+    """Put the loss's own state in place of the one in a checkpoint, in the weights and in their average."""
+    for part in ("state_dict", "current_model_state"):
+        if part in checkpoint:
+            others = {name: value for name, value in checkpoint[part].items() if not name.startswith("loss.")}
+            checkpoint[part] = others | {f"loss.{name}": value for name, value in state.items()}

@@ -1,5 +1,6 @@
 """Training and evaluation of a classifier: procedure only; net, loss and optimizer are given."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from medcnn.tasks.decision import Decision, calibrated, choose_decision
 from medcnn.tasks.fit_of_parts import check_batch, explained
 from medcnn.tasks.optimization import LRSchedulerCallable, OptimizerCallable
 
+_log = logging.getLogger("medcnn.tasks")
 #: Images in every pass of ``answer``. A processor is as fast with one, and needs no padding.
 IMAGES_PER_PASS = {"cpu": 1}
 IMAGES_PER_PASS_ON_DEVICE = 16
@@ -64,6 +66,14 @@ class ClassificationTask(CaseTask):
             {stage: Predictions(len(self.classes), multilabel) for stage in ("val", "test")}
         )
         self._shape_loss()
+
+    def on_fit_start(self) -> None:
+        """Prepare as every task does, and warn where validation lacks a class: no metric compares its epochs then."""
+        super().on_fit_start()
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if hasattr(data, "class_counts") and self.trainer.is_global_zero and self.trainer.limit_val_batches != 0:
+            for line in _missing_in_validation(data.class_counts("val"), self.classes, self.multilabel):
+                _log.warning("%s", line)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Calibrated probabilities of logits ``(B, K)``; plain ones while no temperature was fitted."""
@@ -138,3 +148,18 @@ def _logits(net: nn.Module, images: Tensor) -> Tensor:
         padding = part.new_zeros((size - len(part), *part.shape[1:]))
         passes.append(explained(net, torch.cat([part, padding]) if len(padding) else part)[: len(part)])
     return torch.cat(passes) if passes else explained(net, images)
+
+
+def _missing_in_validation(counts: Tensor, classes: Sequence[str], multilabel: bool) -> list[str]:
+    """A line for each class without a case, and for each finding that all cases have or none has."""
+    if multilabel:
+        lacking = [
+            f"no case {way} {name}"
+            for name, row in zip(classes, counts.tolist(), strict=True)
+            for way, number in zip(("without", "with"), row, strict=True)
+            if not number
+        ]
+    else:
+        lacking = [f"no case of {name}" for name, number in zip(classes, counts.tolist(), strict=True) if not number]
+    what = "the mean leaves it out" if multilabel or len(classes) > 2 else "val/loss chooses the epoch"
+    return [f"validation has {line}: no AUROC can be computed for it; {what}" for line in lacking]

@@ -14,7 +14,7 @@ class CosineWithWarmup(LRScheduler):
         optimizer: Its learning rates are the highest ones reached.
         warmup: Share of the steps spent going up, in [0, 1).
         floor: Share of the learning rate left at the end, in [0, 1].
-        total_steps: Optimizer steps of the whole training; 0 to be told by ``set_total_steps``.
+        total_steps: Optimizer steps of the whole training; 0 to be given by ``set_total_steps``.
     """
 
     interval = "step"  # the task asks every scheduler; torch's own have none and step once an epoch

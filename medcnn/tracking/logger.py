@@ -162,19 +162,22 @@ class RunLogger(MLFlowLogger):
     def log_config(self, config: Mapping[str, Any]) -> None:
         """Log a composed configuration as flat parameters named as on the command line.
 
-        A parameter that differs from what the run holds (it was resumed with other settings) is kept as it was and
-        noted in a tag ``drift.<name>``.
+        A parameter that differs from what the run holds (it was resumed with other settings) is kept as it was, and a
+        tag ``drift.<name>`` lists its values in the order in which they were used.
         """
         wanted = {_key(name): _cut(value, MAX_PARAM_VAL_LENGTH) for name, value in flatten(scrub(config)).items()}
         client = self.experiment
         try:
-            held = client.get_run(self._run_id).data.params
+            data = client.get_run(self._run_id).data
+            held, tags = data.params, data.tags
         except FAILURES:  # what is written next meets the same and is kept
-            held = {}
+            held, tags = {}, {}
         for batch in _batches((Param(k, v) for k, v in wanted.items() if k not in held), _PARAMS_A_BATCH):
             client.log_batch(self._run_id, params=batch)
-        drift = {k: v for k, v in wanted.items() if k in held and held[k] != v}
-        self._write_tags({f"drift.{k}": f"{held[k]} -> {v}" for k, v in drift.items()})
+        used = {k: tags.get(f"drift.{k}", held[k]) for k in wanted if k in held}
+        self._write_tags(
+            {f"drift.{k}": f"{v} -> {wanted[k]}" for k, v in used.items() if v.rsplit(" -> ", 1)[-1] != wanted[k]}
+        )
 
     @rank_zero_only
     def log_tags(self, tags: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from medcnn.tracking.examined import PARTS, Part, examine
 from medcnn.tracking.logger import RunLogger
 from medcnn.tracking.looks import looks_at_fixed_cases
 from medcnn.tracking.notes import NOTE, describe_run
-from medcnn.tracking.outbox import tolerating
+from medcnn.tracking.outbox import FAILURES, tolerating
 from medcnn.tracking.results import outcome_of, write_results
 from medcnn.tracking.scrub import scrub, scrub_yaml
 from medcnn.tracking.segmented import overlays_of_fixed_cases, scores_of, write_scores
@@ -158,6 +158,7 @@ class RunRecord(pl.Callback):
             return
         scrubbed = scrub_yaml(self.config_text)
         logger.log_config(load_yaml(scrubbed) or {})
+        _keep_earlier_config(logger, scrubbed)
         logger.experiment.log_text(logger.run_id, scrubbed, "config.yaml")
 
     def _look(self, trainer: pl.Trainer, pl_module: pl.LightningModule, epoch: int) -> None:
@@ -169,6 +170,20 @@ class RunRecord(pl.Callback):
             if picture is not None:
                 logger.experiment.log_image(logger.run_id, picture, key=name, step=epoch)
                 return
+
+
+def _keep_earlier_config(logger: RunLogger, text: str) -> None:
+    """Keep the configuration of the epochs before a resume under a name of its own, where the new one differs."""
+    client, run_id = logger.experiment, str(logger.run_id)
+    try:
+        if "config.yaml" not in {entry.path for entry in client.list_artifacts(run_id)}:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            earlier = Path(client.download_artifacts(run_id, "config.yaml", folder)).read_text("utf-8")
+    except FAILURES:  # a store that does not answer does not end a training
+        return
+    if earlier != text:
+        client.log_text(run_id, earlier, f"config_until_epoch_{logger.evaluation_step + 1}.yaml")
 
 
 def _log_compared(logger: RunLogger, folder: Path, stage: str) -> None:

@@ -1,7 +1,6 @@
 """The verbs with two processes, typed as a user types them: one run, one model, and the figures of one process."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 from mlflow.tracking import MlflowClient
+from processes import finished
 
 from medcnn.cli.main import main
 
@@ -45,9 +45,7 @@ def typed(folder: Path, verb: str, *words: str) -> str:
     command = [sys.executable, "-m", "medcnn", verb, "--config", "config.yaml", *words]
     command += ["--trainer.devices", "2", "--trainer.strategy", "ddp"]
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=280
-    )
+    done = finished(command, cwd=folder, env=environment | {"OMP_NUM_THREADS": "1"}, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

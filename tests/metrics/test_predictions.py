@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from processes import TIME_LIMIT_S
 
 from medcnn.metrics.predictions import Predictions
 
@@ -79,7 +80,7 @@ def test_two_processes_that_saw_different_numbers_of_cases_agree():
     workers = [context.Process(target=_of_a_rank, args=(rank, port, queue)) for rank in range(2)]
     for worker in workers:
         worker.start()
-    found = [queue.get(timeout=120) for _ in workers]
+    found = [queue.get(timeout=TIME_LIMIT_S) for _ in workers]
     for worker in workers:
         worker.join()
     assert found[0] == found[1]

@@ -8,6 +8,7 @@ from typing import Any
 import jupytext
 import nbformat
 from nbclient import NotebookClient
+from processes import TIME_LIMIT_S
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 
@@ -29,7 +30,7 @@ def executed(name: str, folder: Path) -> Any:
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     # A store that the caller's shell names is not the tour's.
     environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
-    client = NotebookClient(notebook, timeout=280, resources={"metadata": {"path": str(folder)}})
+    client = NotebookClient(notebook, timeout=int(TIME_LIMIT_S), resources={"metadata": {"path": str(folder)}})
     return client.execute(env=environment)
 
 

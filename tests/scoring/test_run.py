@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import scoring_readers
 import torch
+from processes import TIME_LIMIT_S
 from scoring_product import film, make_product
 
 from medcnn.errors import CheckpointError, MedcnnError
@@ -105,7 +106,9 @@ def test_a_poisoned_file_costs_itself_alone(
     first = next(cohort.rglob("*.dcm"))
     for place in ("a", "m", "z"):
         shutil.copy(first, cohort / f"{place}-{name}.dcm")
-    tally = score_folder(product, cohort, tmp_path / "out", Options(2, 4, timeout_s=1.0), scoring_readers.moody)
+    # Short where a file hangs, and long enough for a slow machine where none does.
+    limits = Options(2, 4, timeout_s=3.0 if name == "hangs" else 60.0)
+    tally = score_folder(product, cohort, tmp_path / "out", limits, scoring_readers.moody)
     assert tally.states == {"scored": 12, "failed": 3}
     assert tally.exit_code == 3
     assert skipped(tmp_path / "out") == {f"{place}-{name}.dcm": reason for place in ("a", "m", "z")}
@@ -141,7 +144,7 @@ def started(product: Product, cohort: Path, tmp_path: Path) -> Iterator[subproce
     script = Path(__file__).parent / "scoring_process.py"
     process = subprocess.Popen([sys.executable, script, tmp_path / "model", cohort, tmp_path / "out"])
     log = tmp_path / "out" / "ledger.sqlite-wal"
-    end = time.monotonic() + 240
+    end = time.monotonic() + TIME_LIMIT_S
     while not (log.exists() and log.stat().st_size > 30_000):
         assert process.poll() is None
         assert time.monotonic() < end

@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import finished
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 
@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).with_name("two_processes.py")
 def run(out, processes, script=SCRIPT):
     command = [sys.executable, str(script), str(out), str(processes)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, timeout=280, env=environment, capture_output=True)
+    finished(command, check=True, env=environment)
     return [json.loads(out.with_suffix(f".{rank}").read_text()) for rank in range(processes)]
 
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import TIME_LIMIT_S
 
 from medcnn.errors import TrackingError
 from medcnn.tracking.logger import RunLogger
@@ -21,7 +22,7 @@ def test_four_processes_that_find_no_store_agree_on_one(tmp_path: Path) -> None:
     started = [
         subprocess.Popen([sys.executable, "-c", OPEN], cwd=tmp_path, env=clean, stdout=-1, stderr=-1) for _ in range(4)
     ]
-    said = [process.communicate(timeout=200) for process in started]
+    said = [process.communicate(timeout=TIME_LIMIT_S) for process in started]
     assert [process.returncode for process in started] == [0] * 4, said
     assert {out for out, _ in said} == {b"1\n"}
     assert {err for _, err in said} == {b""}  # fifty migrations go unmentioned

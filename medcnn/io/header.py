@@ -5,7 +5,7 @@ import logging
 import struct
 import warnings
 import zlib
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import pydicom.config
 from pydicom.datadict import dictionary_VR
@@ -34,6 +34,7 @@ for _library in ("pydicom", "highdicom", "nibabel", "nibabel.global", "PIL"):
 
 _TEXT_VRS = frozenset(("DS", "IS", "LO", "SH", "CS", "ST", "LT", "UT"))
 _INFLATE_STEP = 1 << 20
+_READ_FREE = 1 << 16
 _INFLATE_FREE = 64 << 20
 _INFLATE_RATIO = 100
 _UNDEFINED = 0xFFFFFFFF
@@ -48,6 +49,25 @@ class Opened(NamedTuple):
     syntax: str
 
 
+class _BoundedReader:
+    """A file whose reads allocate no more than it holds: a buffered one allocates whatever length a header claims."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        here = stream.tell()
+        self._size = stream.seek(0, io.SEEK_END)
+        stream.seek(here)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to ``size`` bytes, all that are left where it is negative."""
+        if size > _READ_FREE:
+            size = min(size, max(0, self._size - self._stream.tell()))
+        return self._stream.read(size)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def open_header(stream: BinaryIO, tags: list[int]) -> Opened:
     """The elements ``tags`` of a DICOM file, read up to the pixel data.
 
@@ -58,6 +78,7 @@ def open_header(stream: BinaryIO, tags: list[int]) -> Opened:
     Raises:
         ReadError: ``bomb``, ``too_large`` or ``truncated``. On a damaged file pydicom and zlib raise what they like.
     """
+    stream = cast("BinaryIO", _BoundedReader(stream))
     read_preamble(stream, force=True)
     meta = read_dataset(stream, is_implicit_VR=False, is_little_endian=True, stop_when=_past_file_meta)
     syntax = str(meta.get("TransferSyntaxUID", "") or "") or _guessed_syntax(stream)

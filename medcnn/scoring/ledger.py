@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from medcnn.errors import MedcnnError
+from medcnn.files import make_folder
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -183,7 +184,7 @@ def refuse_taken(out: Path) -> None:
 def _locked(out: Path) -> int:
     if out.exists() and not out.is_dir():
         raise MedcnnError("OUT is a file: give a folder for the findings")
-    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(out)
     lock = os.open(out / Ledger.LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

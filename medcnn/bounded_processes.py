@@ -244,7 +244,10 @@ def _receive(worker: _Worker, inbox: queue.Queue[tuple[_Worker, int, Any]]) -> N
 
 
 def _discard(worker: _Worker) -> None:
-    """Forget a worker that was killed, also where the kill has no effect yet."""
+    """Forget a worker that was killed, also where the kill has no effect yet.
+
+    Its pipe is closed with the last reference: a thread may be in the middle of a write to it.
+    """
     worker.closed = True
     worker.outbox.put(None)
     worker.process.join(5)
@@ -253,8 +256,6 @@ def _discard(worker: _Worker) -> None:
         worker.process.join(1)
     if worker.process.exitcode is None:  # in the kernel: the end of this process must not wait for it either
         multiprocessing.process._children.discard(worker.process)  # type: ignore[attr-defined]
-    else:
-        worker.pipe.close()
 
 
 def _cause(exceeded: str, exitcode: int | None, timeout_s: float) -> Lost:

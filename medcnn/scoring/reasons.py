@@ -18,6 +18,9 @@ ALL_REASONS: dict[str, str] = {
     "not_written": "the mask could not be written, or the series cannot carry one",
 }
 
+#: Reasons that may have passed by the next start: the machine's state rather than the file's.
+TRANSIENT = frozenset(("decoder_crashed", "timeout", "out_of_memory", "unreadable", "not_written"))
+
 _IMAGE_SUFFIXES = frozenset(
     (
         ".dcm",

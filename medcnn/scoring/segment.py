@@ -81,7 +81,7 @@ def segment_folder(
     segmenter = Segmenter(product, options.device)
     return go_over(
         lambda ledger: _Run(segmenter, ledger, options, progress, started),
-        lambda run: write_volumes(run.ledger, product, run.tally),
+        lambda run: write_volumes(run.ledger.out, run.current, run.gone, product, run.tally),
         source, out, product.digest, read, options.workers,
     )  # fmt: skip
 

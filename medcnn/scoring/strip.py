@@ -87,7 +87,7 @@ def strip_folder(
     started = time.perf_counter()
     return go_over(
         lambda ledger: _Run(ledger, options, progress, started),
-        lambda run: write_strips(run.ledger, run.tally, METHOD),
+        lambda run: write_strips(run.ledger.out, run.current, run.gone, run.tally, METHOD),
         source, out, METHOD, read, options.workers,
     )  # fmt: skip
 

@@ -188,7 +188,10 @@ class BoundedWorkers:
         _discard(worker)
         code = worker.process.exitcode
         if not worker.ready and not worker.exceeded:
-            raise MedcnnError(f"a worker process ended before its first item (exit code {code}): is memory short?")
+            raise MedcnnError(
+                f"a worker process ended before its first item (exit code {code}): memory is short, or a script is "
+                "without `if __name__ == '__main__':`"
+            )
         self._workers[self._workers.index(worker)] = self._start()
         if not worker.sent:
             return -1, None

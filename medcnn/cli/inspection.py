@@ -64,6 +64,9 @@ def _row(image: Image) -> list[str]:
         image.photometric,
         image.syntax,
         ", ".join(image.flags),
+        image.path if image.path != image.name else "",
+        f"study {image.study}" if image.study else "",
+        f"series {image.series}" if image.series else "",
     ]
 
 

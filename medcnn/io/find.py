@@ -30,6 +30,8 @@ REASONS: dict[str, str] = {
     "out_of_memory": "the image needs more memory than there is",
     "bomb": "inflates to far more than its size warrants",
     "link_outside": "a link that leads out of the folder",
+    "decoder_crashed": "the process that read the file was ended by it",
+    "timeout": "the file took longer than it may",
     "unreadable": "the file system did not hand out the bytes",
     "no_variation": "every pixel has the same value, or none is a number",
     "volume": "a volume where one film was expected",

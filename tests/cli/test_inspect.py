@@ -44,6 +44,10 @@ def test_every_file_is_told_once(mixed: Path, capsys: pytest.CaptureFixture[str]
     ct = next(one for one in told["images"] if one["modality"] == "CT")
     assert ct["shape"] == [4, 5, 6]
     assert ct["spacing_mm"] == pytest.approx([2.5, 0.9, 0.7])
+    assert ct["path"] == "ct"
+    assert ct["study"].replace(".", "").isdigit()
+    assert ct["series"].replace(".", "").isdigit()
+    assert all((mixed / one["path"]).exists() for one in [*told["images"], *told["skipped"]])
     assert (ct["dtype"], ct["low"], ct["high"]) == ("int16", 0, 1000)
     assert ct["orientation"].startswith("sagittal ")
     assert (ct["photometric"], ct["syntax"]) == ("MONOCHROME2", "Explicit VR Little Endian")

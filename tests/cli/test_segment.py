@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from segment_product import ball, make_product, oblique, truth
@@ -45,7 +46,7 @@ def test_every_volume_gets_its_mask_in_the_kind_it_came_in(
     said = capsys.readouterr().out
     assert "3 segmented" in said
     assert not {"Doe", "P17", "scan", "plain"} & set(said.replace("/", " ").split())
-    found = sorted(out.glob("s*.dcm"))
+    found = sorted(out.rglob("s*.dcm"))
     assert len(found) == 2
     volumes = []
     for path in found:
@@ -63,7 +64,12 @@ def test_every_volume_gets_its_mask_in_the_kind_it_came_in(
     assert sorted(volumes) == [0, 1]
     assert np.array_equal(np.asarray(nib.load(out / "plain.nii.gz").dataobj), truth(ball(2)))
     cases = {row["case"] for row in table(out / "volumes.csv")}
-    assert cases == {path.stem for path in found} | {"plain"}
+    assert cases == {str(path.relative_to(out).with_suffix("")) for path in found} | {"plain"}
+    rows = {row["path"]: row for row in table(out / "volumes.csv")}
+    assert set(rows) == {"scan", "enhanced.dcm", "plain.nii.gz"}
+    written = pydicom.dcmread(next((source / "scan").iterdir()))
+    assert (rows["scan"]["study"], rows["scan"]["series"]) == (written.StudyInstanceUID, written.SeriesInstanceUID)
+    assert all((source / row["path"]).exists() for row in rows.values())
     for case in cases:
         with Image.open(out / "pictures" / f"{case}.png") as picture:
             assert picture.width > 500

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from medcnn.errors import ReadError
+
 
 def start() -> Callable[[Any], Any]:
     """Return the function from an item to its answer."""
@@ -29,3 +31,8 @@ def answer(item: Any) -> Any:
         except MemoryError:
             return "MemoryError"
     return item
+
+
+def fail(item: Any) -> Any:
+    """Raise an error that names a reason."""
+    raise ReadError("truncated", f"{item} ends early")

@@ -90,17 +90,19 @@ class BoundedWorkers:
         given: Arguments of ``start``; picklable.
         count: Number of workers.
         limits: Time and memory of each.
+        context: How processes are started: forked from a server that imports once where the platform has one. With
+            ``spawn`` a server that other workers will want with other imports is not started yet.
     """
 
     def __init__(self, start: Callable[..., Callable[[Any], Any]], given: tuple[Any, ...], count: int,
-                 limits: Limits) -> None:  # fmt: skip
-        self._start_function, self._given, self._limits = start, given, limits
+                 limits: Limits, context: Any = CONTEXT) -> None:  # fmt: skip
+        self._start_function, self._given, self._limits, self._context = start, given, limits, context
         self._inbox: queue.Queue[tuple[_Worker, int, Any]] = queue.Queue(maxsize=count)
         self._workers = [self._start() for _ in range(count)]
 
     def _start(self) -> _Worker:
-        ours, theirs = CONTEXT.Pipe()
-        process = CONTEXT.Process(
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
             target=_work, args=(theirs, self._start_function, self._given, self._limits), daemon=True
         )
         process.start()
@@ -295,7 +297,10 @@ def _work(pipe: Connection, start: Callable[..., Callable[[Any], Any]], given: t
             item = pipe.recv()
             # For a parent that was killed while this one hangs: the kernel ends it then.
             signal.setitimer(signal.ITIMER_REAL, 2 * limits.timeout_s + 60)
-            result = answer(item)
+            try:
+                result = answer(item)
+            except MemoryError:
+                result = Lost("out_of_memory", "it needs more memory than a worker may have")
             signal.setitimer(signal.ITIMER_REAL, 0)
             pipe.send((_ANSWER, result))
 

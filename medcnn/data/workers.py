@@ -1,17 +1,21 @@
 """Work in other processes: never forked, so that threads and devices of this one are left alone."""
 
+import multiprocessing
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from medcnn.bounded_processes import CONTEXT, BoundedWorkers, Limits, Lost, memory_per_worker
-from medcnn.errors import ConfigError
+from medcnn.errors import ConfigError, ReadError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 #: Seconds that reading and preparing one image may take.
 TIMEOUT_S = 300.0
+#: The worker of ``read_bounded``, started with the first file.
+_readers: list[BoundedWorkers] = []
 
 
 def in_workers(
@@ -55,6 +59,28 @@ def in_workers(
                 following += 1
 
 
+def read_bounded(read: Callable[[Path], Result], path: Path) -> Result:
+    """Read a file in a worker process that stays for the next one; inside of a worker, read it here.
+
+    Raises:
+        ReadError: As ``read`` raises it, or if the file crashed the worker, or took more time or memory than it may.
+    """
+    if multiprocessing.parent_process() is not None:
+        return read(path)
+    if not _readers:
+        limits, context = Limits(TIMEOUT_S, memory_per_worker(1)), multiprocessing.get_context("spawn")
+        _readers.append(BoundedWorkers(_start, (_read, None, ()), 1, limits, context))
+    ((_, answer),) = _readers[0].answers([(read, path)])
+    if isinstance(answer, Lost):
+        raise ReadError(answer.reason, f"{path.name}: {answer.sentence}")
+    return _result(answer, path, None)  # type: ignore[no-any-return]
+
+
+def _read(item: tuple[Callable[[Path], Any], Path]) -> Any:
+    read, path = item
+    return read(path)
+
+
 def _result(answer: Any, item: Item, lost: Callable[[Item, Lost], Result] | None) -> Result:
     if isinstance(answer, Lost):
         if lost is None:
@@ -77,6 +103,8 @@ def _start(
 def _attempt(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception | None]:
     try:
         return function(item), None
+    except MemoryError:
+        raise  # a reason, like a crash
     except Exception as error:  # noqa: BLE001  # the parent raises it
         try:
             pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes

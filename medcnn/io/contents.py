@@ -78,18 +78,22 @@ class Refused:
     path: str = ""
 
 
-def contents(root: Path) -> Iterator[Image | Refused]:
+def contents(root: Path, hidden: list[Path] | None = None) -> Iterator[Image | Refused]:
     """Look at every file under a folder, or at one file, pixels too; each file is part of one of these.
 
     Pixels are read in worker processes: what crashes or hangs a decoder, or takes more memory than a worker may have,
     is refused like any other file.
+
+    Args:
+        root: A folder, searched recursively, or one file.
+        hidden: Receives the files and folders that were left out because their names begin with a dot.
 
     Raises:
         MedcnnError: If there is nothing at ``root``.
     """
     root = Path(root)
     base = root if root.is_dir() else root.parent
-    files = list(find_files(root))
+    files = list(find_files(root, hidden))
     found = series_among(one for one in files if one.kind == "dicom")
     skipped = [(_place(path, base), code, sentence) for path, code, sentence in found.skipped if code not in PICTURES]
     films = [Found(path, "dicom") for path, code, _ in found.skipped if code in PICTURES]

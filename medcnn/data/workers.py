@@ -1,5 +1,6 @@
 """Work in other processes: never forked, so that threads and devices of this one are left alone."""
 
+import copy
 import multiprocessing
 import pickle
 from collections.abc import Callable, Iterator, Sequence
@@ -107,7 +108,7 @@ def _attempt(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception 
         raise  # a reason, like a crash
     except Exception as error:  # noqa: BLE001  # the parent raises it
         try:
-            pickle.loads(pickle.dumps(error))  # noqa: S301  # our own bytes
+            pickle.dumps(copy.copy(error))  # copying builds it afresh, as the parent will
         except Exception:  # noqa: BLE001
             return None, RuntimeError(f"{type(error).__name__} in a worker")
         return None, error

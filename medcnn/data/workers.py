@@ -71,10 +71,11 @@ def read_bounded(read: Callable[[Path], Result], path: Path) -> Result:
     if not _readers:
         limits, context = Limits(TIMEOUT_S, memory_per_worker(1)), multiprocessing.get_context("spawn")
         _readers.append(BoundedWorkers(_start, (_read, None, ()), 1, limits, context))
-    ((_, answer),) = _readers[0].answers([(read, path)])
+    # Absolute: the worker keeps the folder that was current when it started.
+    ((_, answer),) = _readers[0].answers([(read, Path(path).absolute())])
     if isinstance(answer, Lost):
         raise ReadError(answer.reason, f"{path.name}: {answer.sentence}")
-    return _result(answer, path, None)  # type: ignore[no-any-return]
+    return _result(answer, path, None)
 
 
 def _read(item: tuple[Callable[[Path], Any], Path]) -> Any:
@@ -90,7 +91,7 @@ def _result(answer: Any, item: Item, lost: Callable[[Item, Lost], Result] | None
     result, error = answer
     if error is not None:
         raise error
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def _start(

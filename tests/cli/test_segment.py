@@ -85,7 +85,7 @@ def test_a_second_start_finds_nothing_to_do(
     assert not (tmp_path / "out" / "pictures").exists()
 
 
-def test_a_series_that_cannot_carry_a_mask_and_a_gap_cost_only_themselves(
+def test_an_incomplete_header_is_flagged_and_a_gap_is_refused(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, out = tmp_path / "source", tmp_path / "out"
@@ -94,9 +94,13 @@ def test_a_series_that_cannot_carry_a_mask_and_a_gap_cost_only_themselves(
     for path in write_series(source / "gap", ball(2), oblique())[4:6]:
         path.unlink()
     assert main(["segment", str(model), str(source), str(out)]) == 3
-    assert "1 segmented" in capsys.readouterr().out
-    assert sorted(row["reason"] for row in table(out / "skipped.csv")) == ["gaps", "not_written"]
-    assert json.loads((out / "summary.json").read_text())["failed"] == 2
+    assert "2 segmented" in capsys.readouterr().out
+    assert [row["reason"] for row in table(out / "skipped.csv")] == ["gaps"]
+    assert json.loads((out / "summary.json").read_text())["failed"] == 1
+    flags = {row["path"]: row["flags"] for row in table(out / "volumes.csv")}
+    assert "seg_without_FrameOfReferenceUID" in flags["nowhere"]
+    assert "seg_without" not in flags["good"]
+    assert len(list((out / "nowhere").glob("s*.dcm"))) == 1
 
 
 @pytest.mark.parametrize(

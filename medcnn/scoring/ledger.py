@@ -87,10 +87,11 @@ def writing_out() -> Iterator[None]:
     """Turn what a full, read-only or damaged OUT raises into a line that a user can act on."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes damaged text
         # Never its text: it quotes values of rows.
-        if getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY):
-            raise MedcnnError(f"the ledger in OUT cannot be written ({_STATES[error.sqlite_errorcode]})") from None
+        state = _STATES.get(getattr(error, "sqlite_errorcode", 0))
+        if state:
+            raise MedcnnError(f"the ledger in OUT cannot be written ({state})") from None
         if isinstance(error, sqlite3.IntegrityError):
             raise MedcnnError("the ledger in OUT refused a row; this is a bug") from None
         raise MedcnnError(_DAMAGED) from None

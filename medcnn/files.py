@@ -42,6 +42,20 @@ def write_atomic(path: Path, write: Callable[[Path], object], *, private: bool =
     _sync_folder(path.parent)
 
 
+def make_folder(path: Path, mode: int = 0o700) -> None:
+    """Create a folder with those above it; not recursive, for a folder may be deeper than Python calls can nest.
+
+    Raises:
+        OSError: A folder could not be created, or a file has its name.
+    """
+    missing = []
+    while not os.path.lexists(path):
+        missing.append(path)
+        path = path.parent
+    for folder in [path, *reversed(missing)]:
+        folder.mkdir(mode, exist_ok=True)
+
+
 def create_draft(path: Path, *, private: bool = True) -> Path:
     """Create an empty file next to ``path``, exclusively and under an unpredictable name, and return its path."""
     draft = path.with_name(f"{DRAFT_PREFIX}{secrets.token_hex(8)}{''.join(path.suffixes[-2:])}")

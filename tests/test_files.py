@@ -1,12 +1,13 @@
 """Files are whole or absent, private, and written where nobody prepared a trap."""
 
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from medcnn import files
-from medcnn.files import write_atomic
+from medcnn.files import make_folder, write_atomic
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
@@ -49,3 +50,11 @@ def test_a_draft_keeps_the_suffix_that_names_its_format(tmp_path: Path) -> None:
     seen: list[str] = []
     write_atomic(tmp_path / "a.b.nii.gz", lambda draft: (seen.append(draft.name), draft.write_text("x")))
     assert seen[0].endswith(".nii.gz")
+
+
+def test_a_folder_deeper_than_calls_can_nest_is_made(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["d"] * 1500)
+    make_folder(deep)
+    make_folder(deep)
+    assert deep.is_dir()
+    subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)  # pytest's own removal recurses

@@ -51,6 +51,16 @@ def states_of(tally: "Tally") -> dict[str, int]:
     return {state: tally.states[state] for state in ("scored", "skipped", "failed")}
 
 
+def left_out(tally: "Tally") -> list[str]:
+    """Lines on what is neither scored, skipped nor failed: rows of files that are gone, and hidden files."""
+    lines = []
+    if tally.gone:
+        lines.append(f"{tally.gone} rows of files that are not in SOURCE now, listed as gone in skipped.csv")
+    if tally.hidden:
+        lines.append(f"{tally.hidden} hidden files or folders ignored: their names begin with a dot")
+    return lines
+
+
 def volumes_told(tally: "Tally", done: str, table: str, advice: str, out: str) -> str:
     """What a verb over volumes says at its end.
 
@@ -72,7 +82,7 @@ def volumes_told(tally: "Tally", done: str, table: str, advice: str, out: str) -
         lines.append(f"{tally.done_now} of them now, in {tally.seconds:.1f} s")
     else:
         lines.append("nothing was new or had changed since the last start")
-    return "\n".join([*lines, f"OUT holds {out}"])
+    return "\n".join([*lines, *left_out(tally), f"OUT holds {out}"])
 
 
 def chosen_device(asked: str) -> str:

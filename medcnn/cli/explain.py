@@ -110,17 +110,18 @@ class Explain:
         """Look at one image, write its pictures, and print what they say."""
         from medcnn.cli import explain_checks
         from medcnn.cli.explanation import film_picture, look, maps_at_home, volume_picture
+        from medcnn.data.workers import read_bounded
         from medcnn.io.read import read_film, read_volume
 
         if scorer.takes_volumes:
-            volume = read_volume(image)
+            volume = read_bounded(read_volume, image)
             seen = look(scorer, volume, self.finding, self.method)
             home = maps_at_home(volume, seen)
             if self.mask is not None:
                 seen.notes.extend(explain_checks.volume_agreement(self.mask, home))
             picture = volume_picture(volume, home, seen, self.size)
         else:
-            film = read_film(image)
+            film = read_bounded(read_film, image)
             seen, home = look(scorer, film, self.finding, self.method), {}
             if self.mask is not None:
                 seen.notes.extend(explain_checks.film_agreement(self.mask, film, seen))

@@ -33,13 +33,14 @@ class Inspect:
         from medcnn.errors import MedcnnError
         from medcnn.io.contents import Refused, contents
 
-        told = list(contents(self.path))
+        hidden: list[Path] = []
+        told = list(contents(self.path, hidden))
         if not told:
             raise MedcnnError(f"{self.path.name} holds no files: expected images")
         images = [one for one in told if not isinstance(one, Refused)]
         refused = [one for one in told if isinstance(one, Refused)]
         if self.format == "json":
-            print(as_json(images, refused))
+            print(as_json(images, refused, len(hidden)))
         else:
-            print("\n".join([*as_text(images, refused), *pairs_in(self.path)]))
+            print("\n".join([*as_text(images, refused, len(hidden)), *pairs_in(self.path)]))
         return 0

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from medcnn.errors import ManifestError
 from medcnn.io.contents import Image, Refused
@@ -19,19 +20,25 @@ _TITLES = {
 _NAMES_SHOWN = 3
 
 
-def as_json(images: Sequence[Image], refused: Sequence[Refused]) -> str:
+def as_json(images: Sequence[Image], refused: Sequence[Refused], hidden: int = 0) -> str:
     """One object with a list of images and a list of what would be skipped."""
-    told = {"images": [asdict(one) for one in images], "skipped": [asdict(one) for one in refused]}
+    told: dict[str, Any] = {
+        "images": [asdict(one) for one in images],
+        "skipped": [asdict(one) for one in refused],
+        "hidden": hidden,
+    }
     return json.dumps(told, indent=2)
 
 
-def as_text(images: Sequence[Image], refused: Sequence[Refused]) -> list[str]:
+def as_text(images: Sequence[Image], refused: Sequence[Refused], hidden: int = 0) -> list[str]:
     """A table a kind of image, then what would be skipped, by reason."""
     lines: list[str] = []
     for kind, title in _TITLES.items():
         rows = [_row(one) for one in images if one.kind == kind]
         if rows:
             lines += [f"{len(rows)} {title}", *_table(rows), ""]
+    if hidden:
+        lines.append(f"{hidden} hidden files or folders ignored: their names begin with a dot")
     if not refused:
         return [*lines, "nothing would be skipped"]
     return [*lines, f"{sum(one.files for one in refused)} files would be skipped", *_reasons(refused)]
@@ -64,6 +71,9 @@ def _row(image: Image) -> list[str]:
         image.photometric,
         image.syntax,
         ", ".join(image.flags),
+        image.path if image.path != image.name else "",
+        f"study {image.study}" if image.study else "",
+        f"series {image.series}" if image.series else "",
     ]
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medcnn.cli.batch import Progress, chosen_device, states_of, stop
+from medcnn.cli.batch import Progress, chosen_device, left_out, states_of, stop
 from medcnn.cli.positive import positive_line
 from medcnn.errors import MedcnnError
 from medcnn.scoring.ledger import refuse_taken
@@ -89,5 +89,6 @@ def _report(tally: "Tally") -> str:
         )
     else:
         lines.append("nothing was new or had changed since the last start")
+    lines += left_out(tally)
     lines.append("OUT holds findings.csv, findings.parquet, skipped.csv and summary.json")
     return "\n".join(lines)

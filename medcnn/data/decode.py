@@ -11,6 +11,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 from tqdm import tqdm
 
+from medcnn.bounded_processes import Lost
 from medcnn.data.images import Images
 from medcnn.data.workers import in_workers
 from medcnn.errors import ConfigError, ReadError
@@ -52,6 +53,8 @@ def ready(images: Images, preprocess: Sequence[Any], row: int) -> Ready:
         opened = images.open(row)
     except ReadError as error:
         return Ready(row, np.empty(0, np.float32), reason=error.code)
+    except MemoryError:
+        return Ready(row, np.empty(0, np.float32), reason="out_of_memory")
     case: dict[str, Any] = {"image": opened.image, "case": row, "flags": list(opened.flags)}
     for transform in preprocess:
         case = transform(case)
@@ -67,19 +70,29 @@ def ready(images: Images, preprocess: Sequence[Any], row: int) -> Ready:
 
 def ready_all(images: Images, preprocess: Sequence[Any], workers: int | None = None) -> Iterator[Ready]:
     """Every image in order, decoded and preprocessed; see ``in_turn``."""
-    return in_turn(partial(ready, images, list(preprocess)), len(images), workers)
+    return in_turn(partial(ready, images, list(preprocess)), len(images), workers, _lost)
 
 
-def in_turn(work: Callable[[int], Result], count: int, workers: int | None = None) -> Iterator[Result]:
+def _lost(row: int, why: Lost) -> Ready:
+    return Ready(row, np.empty(0, np.float32), reason=why.reason)
+
+
+def in_turn(
+    work: Callable[[int], Result],
+    count: int,
+    workers: int | None = None,
+    lost: Callable[[int, Lost], Result] | None = None,
+) -> Iterator[Result]:
     """Every row in order; the first ones are done here and decide by their pace whether workers are started.
 
     Args:
         work: From a row to its result; picklable.
         count: Number of rows.
         workers: Worker processes; None takes the cores this process may use, 0 stays in this process.
+        lost: Gives the result of a row that crashed its worker, or took more time or memory than it may.
 
     Raises:
-        ConfigError: If a worker dies.
+        ConfigError: If a row is lost and ``lost`` is not given.
     """
     begun, row = time.monotonic(), 0
     workers = cores() if workers is None else workers
@@ -91,7 +104,7 @@ def in_turn(work: Callable[[int], Result], count: int, workers: int | None = Non
             row += 1
             bar.update()
         shared = ["medcnn.data.decode", "monai.transforms"]
-        for result in in_workers(_work, range(row, count), workers, _begin, (work,), shared):
+        for result in in_workers(_work, range(row, count), workers, _begin, (work,), shared, lost):
             yield result
             bar.update()
 

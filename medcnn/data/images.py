@@ -10,6 +10,7 @@ import torch
 from monai.data.meta_tensor import MetaTensor
 
 from medcnn.data.content import content_digest
+from medcnn.data.workers import read_bounded
 from medcnn.io.film import as_image
 from medcnn.io.read import read_film
 
@@ -63,7 +64,7 @@ class FilmFiles:
 
     def open(self, row: int) -> Opened:
         """Decodes one film."""
-        film = read_film(self.root / self.paths[row])
+        film = read_bounded(read_film, self.root / self.paths[row])
         return Opened(as_image(film), content_digest(film.pixels), film.flags)
 
     def name(self, row: int) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from medcnn.bounded_processes import Lost
 from medcnn.data.content import content_digest
 from medcnn.data.workers import in_workers
 from medcnn.errors import ReadError
@@ -41,6 +42,8 @@ def look_at(path: Path) -> Look:
         film = read_film(path)
     except ReadError as error:
         return Look("", np.zeros((EDGE, EDGE), np.float32), reason=error.code)
+    except MemoryError:
+        return Look("", np.zeros((EDGE, EDGE), np.float32), reason="out_of_memory")
     return look_at_pixels(film.pixels, film.flags)
 
 
@@ -54,10 +57,15 @@ def look_at_pixels(pixels: np.ndarray, flags: tuple[str, ...] = ()) -> Look:
 
 
 def look_at_all(paths: Sequence[Path], workers: int | None = None) -> list[Look]:
-    """A look at every film, in worker processes; progress is shown."""
+    """Look at every film, in worker processes unless ``workers`` is 0; progress is shown."""
     workers = cores() if workers is None else workers
-    found = in_workers(look_at, paths, workers, preload=["medcnn.data.look"]) if workers > 1 else map(look_at, paths)
+    shared = ["medcnn.data.look"]
+    found = in_workers(look_at, paths, workers, preload=shared, lost=_lost) if workers else map(look_at, paths)
     return list(tqdm(found, total=len(paths), desc="reading images", unit="image", delay=2, leave=False, disable=None))
+
+
+def _lost(path: Path, why: Lost) -> Look:
+    return Look("", np.zeros((EDGE, EDGE), np.float32), reason=why.reason)
 
 
 def thumbnail(pixels: np.ndarray, edge: int = EDGE) -> np.ndarray:

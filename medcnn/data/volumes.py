@@ -9,6 +9,7 @@ from monai.transforms import Orientation
 
 from medcnn.data.content import content_digest
 from medcnn.data.images import Opened
+from medcnn.data.workers import read_bounded
 from medcnn.errors import ReadError
 from medcnn.io.read import read_volume
 from medcnn.io.volume import Volume, volume_as_image
@@ -32,7 +33,7 @@ class VolumeFiles:
 
     def open(self, row: int) -> Opened:
         """Reads the volumes of a case; later sequences are resampled onto the grid of the first, as channels."""
-        volumes = [read_volume(self.root / path) for path in self.paths[row]]
+        volumes = [read_bounded(read_volume, self.root / path) for path in self.paths[row]]
         content = "+".join(map(_content, volumes))
         flags = tuple(dict.fromkeys(flag for volume in volumes for flag in volume.flags))
         if len(volumes) == 1:

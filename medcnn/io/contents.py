@@ -1,6 +1,8 @@
 """What a file or a folder holds: series, NIfTI volumes, films, and what nothing here would read."""
 
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from pydicom.config import IGNORE
 from pydicom.tag import Tag
 from pydicom.uid import UID, AllTransferSyntaxes
 
+from medcnn.bounded_processes import BoundedWorkers, Limits, Lost, memory_per_worker
 from medcnn.errors import ReadError
 from medcnn.io.find import Found, find_files
 from medcnn.io.header import open_header, text
@@ -23,6 +26,12 @@ from medcnn.io.volume_file import VOLUME_FILES, read_volume_file
 
 _PLANES = ("sagittal", "coronal", "axial")
 _OBLIQUE_DEGREES = 1.0
+#: Reasons for which a DICOM file is in no series and may be an image by itself.
+PICTURES = ("film", "screenshot")
+#: Seconds that one file or series may take.
+TIMEOUT_S = 60.0
+#: A large volume takes gigabytes, and its memory is bounded by the share of each.
+_WORKERS = 2
 _PHOTOMETRIC = [Tag("PhotometricInterpretation")]
 
 
@@ -33,6 +42,8 @@ class Image:
     Attributes:
         kind: ``series``, ``nifti``, ``mgh``, ``itk`` or ``film``.
         name: Pseudonym of a series, else the path of the file from the folder that was asked about.
+        path: Path from the folder that was asked about; of a series its file, or the folder of its files.
+        study: Study instance UID, empty outside DICOM; likewise ``series``.
         place: For a NIfTI, what its qform and sform say of each other.
         orientation: Where each index grows to, of R L A P S I; for a series its plane before it.
     """
@@ -51,6 +62,9 @@ class Image:
     photometric: str = ""
     syntax: str = ""
     flags: tuple[str, ...] = ()
+    path: str = ""
+    study: str = ""
+    series: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,27 +75,72 @@ class Refused:
     code: str
     sentence: str
     files: int = 1
+    path: str = ""
 
 
-def contents(root: Path) -> Iterator[Image | Refused]:
+def contents(root: Path, hidden: list[Path] | None = None) -> Iterator[Image | Refused]:
     """Look at every file under a folder, or at one file, pixels too; each file is part of one of these.
+
+    Pixels are read in worker processes: what crashes or hangs a decoder, or takes more memory than a worker may have,
+    is refused like any other file.
+
+    Args:
+        root: A folder, searched recursively, or one file.
+        hidden: Receives the files and folders that were left out because their names begin with a dot.
 
     Raises:
         MedcnnError: If there is nothing at ``root``.
     """
     root = Path(root)
     base = root if root.is_dir() else root.parent
-    files = list(find_files(root))
+    files = list(find_files(root, hidden))
     found = series_among(one for one in files if one.kind == "dicom")
-    for series in found.series:
-        yield _series(series)
-    for path, code, sentence in found.skipped:
-        one = _film(Found(path, "dicom")) if code in ("film", "screenshot") else Refused(path.name, code, sentence)
-        yield replace(one, name=path.relative_to(base).as_posix())
-    for file in files:
-        if file.kind != "dicom":
-            one = _volume_file(file) if file.kind in VOLUME_FILES else _film(file)
-            yield replace(one, name=file.path.relative_to(base).as_posix())
+    skipped = [(_place(path, base), code, sentence) for path, code, sentence in found.skipped if code not in PICTURES]
+    films = [Found(path, "dicom") for path, code, _ in found.skipped if code in PICTURES]
+    tasks: list[Series | Found] = [*found.series, *films, *(file for file in files if file.kind != "dicom")]
+    yield from (Refused(place, code, sentence, path=place) for place, code, sentence in skipped)
+    for task, answer in zip(tasks, _answers(tasks), strict=True):
+        path = _common(task.paths) if isinstance(task, Series) else task.path
+        if isinstance(answer, Lost):
+            count = len(task.paths) if isinstance(task, Series) else 1
+            answer = Refused(path.name, answer.reason, f"{path.name}: {answer.sentence}", count)
+        name = task.name if isinstance(task, Series) else _place(path, base)
+        yield replace(answer, name=name, path=_place(path, base))
+
+
+def _answers(tasks: Sequence[Series | Found]) -> Iterator[Image | Refused | Lost]:
+    """Answer every task in order, in workers; what needs no decoder is answered here."""
+    easy = {index for index, task in enumerate(tasks) if isinstance(task, Found) and task.kind == "unknown"}
+    hard = [index for index in range(len(tasks)) if index not in easy]
+    answers: dict[int, Image | Refused | Lost] = {index: _film(tasks[index]) for index in easy}  # type: ignore[arg-type]
+    count = min(len(hard), _WORKERS)
+    if hard:
+        with BoundedWorkers(_look, (), count, Limits(TIMEOUT_S, memory_per_worker(count))) as workers:
+            for number, answer in workers.answers([tasks[index] for index in hard]):
+                answers[hard[number]] = answer
+    yield from (answers[index] for index in range(len(tasks)))
+
+
+def _look() -> Callable[[Series | Found], Image | Refused]:
+    return _answer
+
+
+def _answer(task: Series | Found) -> Image | Refused:
+    try:
+        if isinstance(task, Series):
+            return _series(task)
+        return _volume_file(task) if task.kind in VOLUME_FILES else _film(task)
+    except MemoryError:
+        name = task.name if isinstance(task, Series) else task.path.name
+        return Refused(name, "out_of_memory", f"{name}: it needs more memory than a worker may have")
+
+
+def _common(paths: Sequence[Path]) -> Path:
+    return paths[0] if len(paths) == 1 else Path(os.path.commonpath([path.parent for path in paths]))
+
+
+def _place(path: Path, base: Path) -> str:
+    return path.relative_to(base).as_posix()
 
 
 def _series(series: Series) -> Image | Refused:
@@ -123,6 +182,8 @@ def _volume(kind: str, name: str, volume: Volume) -> Image:
         low=low,
         high=high,
         flags=volume.flags,
+        study=safe_uid(volume.study),
+        series=safe_uid(volume.series),
     )
 
 
@@ -145,7 +206,14 @@ def _film(file: Found) -> Image | Refused:
         photometric=photometric,
         syntax=syntax,
         flags=film.flags,
+        study=safe_uid(film.study),
+        series=safe_uid(film.series),
     )
+
+
+def safe_uid(text: str) -> str:
+    """Return a UID, or nothing: an element that should hold one can hold a name in a damaged header."""
+    return text if re.fullmatch(r"[0-9.]{1,64}", text) else ""
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from medcnn.errors import MedcnnError, ReadError
 from medcnn.io.foreign import advice
 from medcnn.io.signature import is_itk, is_mgh
+from medcnn.printable import printable
 
 #: Why a file was not read: the code that ledgers and audits count by, and what it means.
 REASONS: dict[str, str] = {
@@ -29,6 +30,8 @@ REASONS: dict[str, str] = {
     "out_of_memory": "the image needs more memory than there is",
     "bomb": "inflates to far more than its size warrants",
     "link_outside": "a link that leads out of the folder",
+    "decoder_crashed": "the process that read the file was ended by it",
+    "timeout": "the file took longer than it may",
     "unreadable": "the file system did not hand out the bytes",
     "no_variation": "every pixel has the same value, or none is a number",
     "volume": "a volume where one film was expected",
@@ -131,45 +134,74 @@ def _starts_with_an_element(head: bytes) -> bool:
     return False
 
 
-def find_files(root: Path) -> Iterator[Found]:
+def find_files(root: Path, hidden: list[Path] | None = None) -> Iterator[Found]:
     """Every file under ``root`` in a fixed order, unknown formats too, so that none is lost.
 
     Names that begin with a dot are skipped. Links are followed, each folder is entered once. A link to a folder outside
-    of ``root`` is not followed: it is yielded itself, as ``unknown``, and so is a folder that may not be listed. Links
-    to files lead anywhere, as in data sets that keep their files elsewhere and show them by links; ``root`` may be a
-    link, too.
+    of ``root`` is not followed: it is yielded itself, as ``unknown``, and so is a folder that may not be listed or
+    whose path is longer than the system takes. Links to files lead anywhere, as in data sets that keep their files
+    elsewhere and show them by links; ``root`` may be a link, too.
 
     Args:
         root: A folder, or one file.
+        hidden: Receives the files and folders that were skipped because their names begin with a dot.
 
     Raises:
         MedcnnError: If there is nothing at ``root``.
     """
-    if not root.exists():
-        raise MedcnnError(f"nothing is at {root}: expected a file or a folder of images")
+    if not _exists(root):
+        raise MedcnnError(f"nothing is at {printable(root)}: expected a file or a folder of images")
     if not root.is_dir():
         yield Found(root, kind_of(root))
         return
-    yield from _walk(root, root.resolve(), set())
-
-
-def _walk(folder: Path, top: Path, seen: set[tuple[int, int]]) -> Iterator[Found]:
-    try:
-        status = folder.stat()
-        if (status.st_dev, status.st_ino) in seen:
-            return
-        seen.add((status.st_dev, status.st_ino))
-        entries = sorted(folder.iterdir(), key=lambda path: path.name)
-    except OSError:
-        yield Found(folder, "unknown")
-        return
-    for path in entries:
-        if path.name.startswith("."):
-            continue
-        if path.is_dir() and not (path.is_symlink() and not path.resolve().is_relative_to(top)):
-            yield from _walk(path, top, seen)
-        else:
+    top, seen = os.path.realpath(root), set[tuple[int, int]]()
+    waiting = [root]  # not recursive: folders may be nested deeper than Python calls are
+    folders = {root}
+    while waiting:
+        path = waiting.pop()
+        if path not in folders:
             yield Found(path, kind_of(path))
+            continue
+        folders.discard(path)
+        try:
+            entries = _entries(path, seen)
+        except OSError:
+            yield Found(path, "unknown")
+            continue
+        for entry in entries:
+            if not entry.name.startswith("."):
+                one = path / entry.name
+                waiting.append(one)
+                if _is_folder_within(entry, top):
+                    folders.add(one)
+            elif hidden is not None:
+                hidden.append(path / entry.name)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a folder above it is closed, or its path is longer than the system takes
+        return False
+
+
+def _entries(folder: Path, seen: set[tuple[int, int]]) -> list[os.DirEntry[str]]:
+    """What is in a folder, last name first; nothing if it was listed already."""
+    status = folder.stat()
+    if (status.st_dev, status.st_ino) in seen:
+        return []
+    seen.add((status.st_dev, status.st_ino))
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name, reverse=True)
+
+
+def _is_folder_within(entry: os.DirEntry[str], top: str) -> bool:
+    try:
+        if not entry.is_dir():
+            return False
+    except OSError:  # a link to itself, or one to what may not be seen; the entry is listed and its reading refused
+        return False
+    return not entry.is_symlink() or Path(os.path.realpath(entry.path)).is_relative_to(top)
 
 
 def refusal(path: Path) -> ReadError:
@@ -199,6 +231,8 @@ def refusal(path: Path) -> ReadError:
 def _why_closed(path: Path, error: OSError) -> str:
     if error.errno == errno.ELOOP:
         return "a link to itself"
+    if error.errno == errno.ENAMETOOLONG:
+        return "its path is longer than the system takes; move the folder up, or give a folder within SOURCE"
     if isinstance(error, FileNotFoundError):
         return "a link to nothing" if path.is_symlink() else "is not there"
     return f"cannot be opened ({type(error).__name__}); check its permissions"

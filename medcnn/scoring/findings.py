@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 
 from medcnn.files import write_atomic
 from medcnn.printable import printable
-from medcnn.scoring.ledger import Ledger, Row
+from medcnn.scoring.ledger import Ledger, Row, Stamp
 from medcnn.spreadsheet import safe_cell
+
+GONE = "not in SOURCE now, or changed since; the ledger keeps what was found"
 
 #: Rows turned into Parquet at a time, so that a million findings never stand in memory.
 _GROUP = 20_000
@@ -51,14 +53,38 @@ class Layout:
         ]  # fmt: skip
 
 
-def write_tables(ledger: Ledger, layout: Layout) -> None:
-    """Write ``findings.csv``, ``findings.parquet`` and ``skipped.csv`` anew; a reader sees the old or the new."""
-    scored = [row for row in ledger.rows() if row.state == "scored"]
-    missed = (row for row in ledger.rows() if row.state != "scored")
-    write_atomic(ledger.out / "findings.csv", lambda path: write_csv(path, layout.columns, _chunks(layout, scored)))
-    write_atomic(ledger.out / "findings.parquet", lambda path: _write_parquet(path, layout, scored))
-    lines = ([printable(row.name), row.state, row.reason, row.sentence] for row in missed)
-    write_atomic(ledger.out / "skipped.csv", lambda p: write_csv(p, ["path", "state", "reason", "sentence"], lines))
+def write_tables(out: Path, layout: Layout, current: Sequence[Row], gone: Sequence[Row]) -> None:
+    """Write ``findings.csv``, ``findings.parquet`` and ``skipped.csv``; a reader sees the old or the new."""
+    scored = [row for row in current if row.state == "scored"]
+    write_atomic(out / "findings.csv", lambda path: write_csv(path, layout.columns, _chunks(layout, scored)))
+    write_atomic(out / "findings.parquet", lambda path: _write_parquet(path, layout, scored))
+    write_skipped(out, current, gone)
+
+
+def sort_rows(ledger: Ledger, present: Mapping[bytes, Stamp]) -> tuple[list[Row], list[Row]]:
+    """Split the rows into those of files that are in the source as they were, and those of files that are not.
+
+    Args:
+        ledger: The rows.
+        present: Name and stamp of every file that the source holds now.
+    """
+    current: list[Row] = []
+    gone: list[Row] = []
+    for row in ledger.rows():
+        (current if present.get(row.name) == row.stamp else gone).append(row)
+    return current, gone
+
+
+def write_skipped(out: Path, current: Iterable[Row], gone: Iterable[Row]) -> None:
+    """Write ``skipped.csv``: each file without a finding with its reason, and each that is gone."""
+    columns = ["path", "study", "series", "state", "reason", "sentence"]
+    lines = [
+        [printable(row.name), row.study, row.series, row.state, row.reason, row.sentence]
+        for row in current
+        if row.state != "scored"
+    ]
+    lines += [[printable(row.name), row.study, row.series, "gone", "gone", GONE] for row in gone]
+    write_atomic(out / "skipped.csv", lambda path: write_csv(path, columns, lines))
 
 
 def write_summary(out: Path, summary: dict[str, Any]) -> None:

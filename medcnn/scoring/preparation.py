@@ -71,11 +71,11 @@ def prepare_file(item: Any, read: Reader, transforms: Sequence[Transform]) -> Pr
     if not np.isfinite(array).all():
         return Refusal("not_finite", "the image holds values that are not numbers")
     sop = image.sop if isinstance(image, Film) else ""  # a volume is made of many
-    return Prepared(array, _uid(image.study), _uid(image.series), _uid(sop), flags)
+    return Prepared(array, uid(image.study), uid(image.series), uid(sop), flags)
 
 
-def _uid(text: str) -> str:
-    """A UID, or nothing: an element that should hold one can hold a name in a damaged header."""
+def uid(text: str) -> str:
+    """Return a UID, or nothing: an element that should hold one can hold a name in a damaged header."""
     return text if re.fullmatch(r"[0-9.]{1,64}", text) else ""
 
 

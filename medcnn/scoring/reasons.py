@@ -7,8 +7,6 @@ from medcnn.io.find import REASONS
 #: Every reason code that a ledger can hold, with its meaning: those of reading, and those of scoring.
 ALL_REASONS: dict[str, str] = {
     **REASONS,
-    "decoder_crashed": "the process that read the file was ended by it",
-    "timeout": "the file took longer than it may",
     "prepare_failed": "the steps before the net could not handle the image",
     "wrong_shape": "after those steps the image has another shape than the model was trained on",
     "not_finite": "the image or its probabilities are not numbers",
@@ -17,6 +15,9 @@ ALL_REASONS: dict[str, str] = {
     "skullstrip_failed": "the mask of the brain did not pass its own checks",
     "not_written": "the mask could not be written, or the series cannot carry one",
 }
+
+#: Reasons that may have passed by the next start: the machine's state rather than the file's.
+TRANSIENT = frozenset(("decoder_crashed", "timeout", "out_of_memory", "unreadable", "not_written"))
 
 _IMAGE_SUFFIXES = frozenset(
     (

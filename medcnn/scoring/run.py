@@ -16,10 +16,10 @@ from medcnn.errors import MedcnnError
 from medcnn.io.read import read_film
 from medcnn.machine import cores
 from medcnn.printable import printable
-from medcnn.scoring.findings import write_summary, write_tables
+from medcnn.scoring.findings import sort_rows, write_summary, write_tables
 from medcnn.scoring.ledger import Ledger, Row, writing_out
 from medcnn.scoring.preparation import Prepared, Reader, Refusal, scored_shape, takes_volumes
-from medcnn.scoring.reasons import state_of
+from medcnn.scoring.reasons import TRANSIENT, state_of
 from medcnn.scoring.source import Listed, checked_root, list_files, list_volumes, read_listed
 from medcnn.scoring.tally import Tally
 from medcnn.scoring.workers import Setup, Workers
@@ -85,10 +85,12 @@ def score_folder(
     root = checked_root(source, out)
     origin = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()
     with Ledger(out, {"model": product.digest, "source": origin}) as ledger:
-        files = list(listed(source, root, out))
+        hidden: list[Path] = []
+        files = list(listed(source, root, out, hidden))
         if not files:
             raise MedcnnError("SOURCE holds no files: give a folder of images, or one image")
         tally, todo = _plan(files, ledger, options.retry)
+        tally.hidden = len(hidden)
         progress(tally)
         try:
             if todo:
@@ -105,8 +107,8 @@ def _plan(files: Sequence[Listed], ledger: Ledger, retry: bool) -> tuple[Tally, 
     known = ledger.stamps()
     tally, todo = Tally(found=len(files)), []
     for file in files:
-        stamp, state = known.get(file.name, (None, ""))
-        if stamp == file.stamp and not (retry and state != "scored"):
+        stamp, state, reason = known.get(file.name, (None, "", ""))
+        if stamp == file.stamp and not ((retry and state != "scored") or reason in TRANSIENT):
             tally.states[state] += 1
         else:
             todo.append(file)
@@ -116,11 +118,13 @@ def _plan(files: Sequence[Listed], ledger: Ledger, retry: bool) -> tuple[Tally, 
 def _conclude(product: "Product", ledger: Ledger, files: Sequence[Listed], tally: Tally) -> None:
     from medcnn.scoring.scorer import layout_of
 
-    found = {file.name: file.stamp for file in files}
-    tally.recount(row for row in ledger.rows() if found.get(row.name) == row.stamp)
+    present = {file.name: file.stamp for file in files}
+    current, gone = sort_rows(ledger, present)
+    tally.recount(current)
+    tally.gone = len(gone)
     layout = layout_of(product)
     with writing_out():
-        write_tables(ledger, layout)
+        write_tables(ledger.out, layout, current, gone)
         write_summary(ledger.out, tally.summary(product, layout.threshold))
 
 

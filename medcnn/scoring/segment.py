@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from medcnn.errors import CheckpointError, MedcnnError
+from medcnn.files import make_folder
 from medcnn.io.nifti import write_nifti
 from medcnn.io.seg import SegmentLabel, write_seg
 from medcnn.io.volume_file import like_file
@@ -80,7 +81,7 @@ def segment_folder(
     segmenter = Segmenter(product, options.device)
     return go_over(
         lambda ledger: _Run(segmenter, ledger, options, progress, started),
-        lambda run: write_volumes(run.ledger, product, run.tally),
+        lambda run: write_volumes(run.ledger.out, run.current, run.gone, product, run.tally),
         source, out, product.digest, read, options.workers,
     )  # fmt: skip
 
@@ -165,7 +166,7 @@ class _Run(VolumeRun):
         volume = prepared.volume
         flags: tuple[str, ...] = ()
         with writing_out():
-            mask.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(mask.parent)
         if mask.suffix == ".dcm":
             segments = {value: SegmentLabel.of(name) for value, name in enumerate(self.classes) if value}
             flags = seg_flags(lambda: write_seg(mask, labels, volume, segments, model=self.segmenter.product.digest))
@@ -177,7 +178,7 @@ class _Run(VolumeRun):
             case = str(mask.relative_to(self.ledger.out)).removesuffix(".nii.gz").removesuffix(".dcm")
             picture = self.ledger.out / PICTURES / f"{case}.png"
             with writing_out():
-                picture.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                make_folder(picture.parent)
                 self.options.draw(picture, volume, labels, "; ".join((*prepared.flags, *flags)))
         return flags
 

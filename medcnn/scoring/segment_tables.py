@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from medcnn.files import write_atomic
 from medcnn.printable import printable
-from medcnn.scoring.findings import write_csv, write_summary
-from medcnn.scoring.ledger import Ledger, Row
+from medcnn.scoring.findings import write_csv, write_skipped, write_summary
+from medcnn.scoring.ledger import Row
 from medcnn.scoring.tally import Tally
 
 if TYPE_CHECKING:
     from medcnn.tasks.checkpoint import Product
 
-COLUMNS = ["case", "class", "voxels", "volume_mm3", "flags", "seconds"]
+COLUMNS = ["case", "path", "study", "series", "class", "voxels", "volume_mm3", "flags", "seconds"]
 
 
 class Figures(NamedTuple):
@@ -41,34 +41,46 @@ class Figures(NamedTuple):
 
 
 def case_of(name: bytes, series: bool) -> str:
-    """What a volume is called in OUT: a file by its place in the source, a DICOM series by its pseudonym."""
+    """Name a volume in OUT by its place in the source: a file by its path, a DICOM series by folder and pseudonym."""
     path = Path(os.fsdecode(name))
     if series:
-        return path.name
+        return str(path)
     stem = path.name
     for suffix in (".gz", ".nii"):
         stem = stem[: -len(suffix)] if stem.lower().endswith(suffix) else stem
     return str(path.with_name(stem or path.name))
 
 
-def write_volumes(ledger: Ledger, product: "Product", tally: Tally) -> None:
-    """Write ``volumes.csv``, ``skipped.csv`` and ``summary.json`` anew; a reader sees the old or the new."""
-    done = [row for row in ledger.rows() if row.state == "scored"]
-    missed = [row for row in ledger.rows() if row.state != "scored"]
+def path_of(row: Row) -> str:
+    """Path from the source: of the file, or of the folder or file that holds the slices of a series."""
+    path = Path(os.fsdecode(row.name))
+    return printable(path.parent if row.series else path)
+
+
+def write_volumes(out: Path, current: Sequence[Row], gone: Sequence[Row], product: "Product", tally: Tally) -> None:
+    """Write ``volumes.csv``, ``skipped.csv`` and ``summary.json``; a reader sees the old or the new."""
+    done = [row for row in current if row.state == "scored"]
     classes = tuple(product.classes)[1:]
     lines = (line for row in done for line in _lines(row, classes))
-    write_atomic(ledger.out / "volumes.csv", lambda path: write_csv(path, COLUMNS, lines))
-    told = ([printable(row.name), row.state, row.reason, row.sentence] for row in missed)
-    write_atomic(
-        ledger.out / "skipped.csv", lambda path: write_csv(path, ["path", "state", "reason", "sentence"], told)
-    )
+    write_atomic(out / "volumes.csv", lambda path: write_csv(path, COLUMNS, lines))
+    write_skipped(out, current, gone)
     summary = tally.summary(product, "")
     del summary["threshold"]  # a voxel is of its most probable class
-    write_summary(ledger.out, summary | {"flagged": sum(bool(row.flags) for row in done)})
+    write_summary(out, summary | {"flagged": sum(bool(row.flags) for row in done)})
 
 
 def _lines(row: Row, classes: Sequence[str]) -> Iterator[list[object]]:
     figures, flags = Figures.of(row.probabilities), ";".join(row.flags)
     case = printable(os.fsencode(case_of(row.name, bool(row.series))))
     for name, voxels in zip(classes, figures.voxels, strict=True):
-        yield [case, name, voxels, round(voxels * figures.voxel_mm3, 3), flags, round(figures.seconds, 2)]
+        yield [
+            case,
+            path_of(row),
+            row.study,
+            row.series,
+            name,
+            voxels,
+            round(voxels * figures.voxel_mm3, 3),
+            flags,
+            round(figures.seconds, 2),
+        ]

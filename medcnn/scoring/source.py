@@ -48,18 +48,21 @@ def checked_root(source: Path, out: Path) -> Path:
     return root
 
 
-def list_files(source: Path, root: Path, out: Path) -> Iterator[Listed]:
-    """Every file of the source in a fixed order, less what lies under ``out``."""
+def list_files(source: Path, root: Path, out: Path, hidden: list[Path] | None = None) -> Iterator[Listed]:
+    """Every file of the source in a fixed order, less what lies under ``out``; ``hidden`` receives what is hidden."""
     foreign = _Foreign(source, out)
-    for found in find_files(source):
+    for found in find_files(source, hidden):
         if not foreign.holds(found.path):
             yield Listed(found.path, _name(found.path, root), _stamp([found.path]))
 
 
-def list_volumes(source: Path, root: Path, out: Path) -> Iterator[Listed]:
-    """Every NIfTI file and DICOM series of the source, then every other file with the reason why it is neither."""
+def list_volumes(source: Path, root: Path, out: Path, hidden: list[Path] | None = None) -> Iterator[Listed]:
+    """Every NIfTI file and DICOM series of the source, then every other file with the reason why it is neither.
+
+    ``hidden`` receives what is hidden.
+    """
     foreign = _Foreign(source, out)
-    kinds = {found.path: found.kind for found in find_files(source) if not foreign.holds(found.path)}
+    kinds = {found.path: found.kind for found in find_files(source, hidden) if not foreign.holds(found.path)}
     for path, kind in kinds.items():
         if kind in VOLUME_FILES:
             yield Listed(path, _name(path, root), _stamp([path]))
@@ -104,4 +107,8 @@ def _stamp(paths: Sequence[Path]) -> Stamp:
         states = [path.stat() for path in paths]
     except OSError:  # reading it will say so
         return Stamp(-1, -1)
-    return Stamp(sum(state.st_size for state in states), max(state.st_mtime_ns for state in states))
+    return Stamp(
+        sum(state.st_size for state in states),
+        max(state.st_mtime_ns for state in states),
+        max(state.st_ctime_ns for state in states),
+    )

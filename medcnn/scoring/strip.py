@@ -10,6 +10,7 @@ import numpy as np
 
 import medcnn
 from medcnn.errors import MedcnnError, ReadError
+from medcnn.files import make_folder
 from medcnn.io.nifti import write_nifti
 from medcnn.io.seg import SegmentLabel, write_seg
 from medcnn.io.volume import Volume
@@ -86,7 +87,7 @@ def strip_folder(
     started = time.perf_counter()
     return go_over(
         lambda ledger: _Run(ledger, options, progress, started),
-        lambda run: write_strips(run.ledger, run.tally, METHOD),
+        lambda run: write_strips(run.ledger.out, run.current, run.gone, run.tally, METHOD),
         source, out, METHOD, read, options.workers,
     )  # fmt: skip
 
@@ -143,7 +144,7 @@ class _Run(VolumeRun):
         """Write what belongs to a head, and return what to know about it."""
         flags: tuple[str, ...] = ()
         mask = self.mask_of(one)
-        mask.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(mask.parent)
         labels = strip.mask.astype(np.uint8)
         if strip.ok or self.options.keep_doubtful:
             like = like_file(volume) if isinstance(one.path, Path) else None
@@ -156,7 +157,7 @@ class _Run(VolumeRun):
             write_nifti(mask, labels, volume.affine, like=like)
         if self.options.draw is not None:
             picture = self.ledger.out / PICTURES / f"{self._case(one)}.png"
-            picture.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(picture.parent)
             self.options.draw(picture, volume, labels, caption)
         return flags
 

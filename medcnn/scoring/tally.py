@@ -27,6 +27,8 @@ class Tally:
         flagged: Those with a finding that carries flags.
         done_now: Rows written by this run; ``scored_now`` of them with a finding.
         seconds: Since the run began; ``first_s`` of them passed before the first answer.
+        gone: Rows of files that are not in the source now, or have changed and have no new row yet.
+        hidden: Files and folders of the source that were left out because their names begin with a dot.
     """
 
     found: int = 0
@@ -37,6 +39,8 @@ class Tally:
     scored_now: int = 0
     seconds: float = 0.0
     first_s: float = 0.0
+    gone: int = 0
+    hidden: int = 0
 
     @property
     def done(self) -> int:
@@ -79,6 +83,8 @@ class Tally:
             "found": self.found,
             **{state: self.states[state] for state in ("scored", "skipped", "failed")},
             "to_do": self.found - self.done,
+            "gone": self.gone,
+            "hidden": self.hidden,
             "reasons": dict(sorted(self.reasons.items())),
             "this_run": {"files": self.done_now, "seconds": round(self.seconds, 2), "per_second": round(self.rate, 2)},
             "model": product.digest,

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from medcnn.errors import MedcnnError
+from medcnn.io.series import Series
 from medcnn.printable import printable
+from medcnn.scoring.findings import sort_rows
 from medcnn.scoring.ledger import Ledger, Row, writing_out
-from medcnn.scoring.preparation import Reader, Refusal
-from medcnn.scoring.reasons import state_of
+from medcnn.scoring.preparation import Reader, Refusal, uid
+from medcnn.scoring.reasons import TRANSIENT, state_of
 from medcnn.scoring.source import Listed, checked_root, list_volumes
 from medcnn.scoring.tally import Tally
 from medcnn.scoring.workers import Setup, Workers
@@ -35,6 +37,8 @@ class VolumeRun:
     def __init__(self, ledger: Ledger, retry: bool, progress: Progress, started: float) -> None:
         self.ledger, self.retry, self.progress, self.started = ledger, retry, progress, started
         self.tally = Tally()
+        self.current: list[Row] = []
+        self.gone: list[Row] = []
 
     @abstractmethod
     def mask_of(self, one: Listed) -> Path:
@@ -70,7 +74,7 @@ class VolumeRun:
         return todo
 
     def _stands(self, row: Row, mask: Path) -> bool:
-        return mask.exists() if row.state == "scored" else not self.retry
+        return mask.exists() if row.state == "scored" else not (self.retry or row.reason in TRANSIENT)
 
     def go(self, todo: Sequence[Listed], read: Reader, workers: int) -> None:
         """Give every volume its row."""
@@ -90,8 +94,9 @@ class VolumeRun:
     def recount(self, found: Sequence[Listed]) -> None:
         """Count over all that was found, rows of earlier runs included."""
         self.tally.seconds = time.perf_counter() - self.started
-        stamps = {one.name: one.stamp for one in found}
-        self.tally.recount(row for row in self.ledger.rows() if stamps.get(row.name) == row.stamp)
+        self.current, self.gone = sort_rows(self.ledger, {one.name: one.stamp for one in found})
+        self.tally.recount(self.current)
+        self.tally.gone = len(self.gone)
 
 
 def go_over(
@@ -123,10 +128,12 @@ def go_over(
     root = checked_root(source, out)
     origin = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()
     with Ledger(out, {"model": model, "source": origin}) as ledger:
-        found = list(list_volumes(source, root, out))
+        hidden: list[Path] = []
+        found = list(list_volumes(source, root, out, hidden))
         if not found:
             raise MedcnnError("SOURCE holds no files: give a folder of volumes, or one volume")
         run = run_with(ledger)
+        run.tally.hidden = len(hidden)
         try:
             run.go(run.plan(found), read, workers)
         finally:
@@ -148,7 +155,13 @@ def refused(one: Listed, refusal: Refusal, state: str = "") -> Row:
     """The row of a volume without a mask."""
     state = state or state_of(os.fsdecode(one.name), refusal.reason)
     sentence = printable(refusal.sentence)  # it names the file, which need not be text
-    return Row(one.name, one.stamp, state, refusal.reason, sentence)
+    return Row(one.name, one.stamp, state, refusal.reason, sentence, *_uids(one))
+
+
+def _uids(one: Listed) -> tuple[str, str]:
+    """Study and series of DICOM slices, as their headers give them."""
+    first = one.path.slices[0] if isinstance(one.path, Series) else None
+    return (uid(first.study), uid(first.series)) if first else ("", "")
 
 
 def first_line(error: Exception) -> str:

@@ -31,6 +31,7 @@ def mixed(tmp_path: Path) -> Path:
     Image.fromarray(np.zeros((7, 8), np.uint8)).save(tmp_path / "picture.png")
     for number in range(5):
         (tmp_path / f"notes{number}.txt").write_text("words")
+    (tmp_path / "._film.dcm").write_bytes(b"AppleDouble")
     return tmp_path
 
 
@@ -40,10 +41,14 @@ def test_every_file_is_told_once(mixed: Path, capsys: pytest.CaptureFixture[str]
     kinds = [one["kind"] for one in told["images"]]
     assert (kinds.count("series"), kinds.count("nifti"), kinds.count("film")) == (3, 2, 2)
     files = sum(one["files"] for one in [*told["images"], *told["skipped"]])
-    assert files == len([path for path in mixed.rglob("*") if path.is_file()])
+    assert files + told["hidden"] == len([path for path in mixed.rglob("*") if path.is_file()])
     ct = next(one for one in told["images"] if one["modality"] == "CT")
     assert ct["shape"] == [4, 5, 6]
     assert ct["spacing_mm"] == pytest.approx([2.5, 0.9, 0.7])
+    assert ct["path"] == "ct"
+    assert ct["study"].replace(".", "").isdigit()
+    assert ct["series"].replace(".", "").isdigit()
+    assert all((mixed / one["path"]).exists() for one in [*told["images"], *told["skipped"]])
     assert (ct["dtype"], ct["low"], ct["high"]) == ("int16", 0, 1000)
     assert ct["orientation"].startswith("sagittal ")
     assert (ct["photometric"], ct["syntax"]) == ("MONOCHROME2", "Explicit VR Little Endian")
@@ -57,6 +62,7 @@ def test_the_text_groups_what_is_skipped_by_reason_and_tells_no_patient(
     assert "secret" not in told.lower()
     assert str(mixed) not in told
     assert "3 DICOM series" in told
+    assert "1 hidden files or folders ignored" in told
     assert "qform and sform agree" in told
     assert "qform and sform disagree, sform is used" in told
     assert "10 files would be skipped" in told

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from segment_product import ball, make_product, oblique, truth
@@ -45,7 +46,7 @@ def test_every_volume_gets_its_mask_in_the_kind_it_came_in(
     said = capsys.readouterr().out
     assert "3 segmented" in said
     assert not {"Doe", "P17", "scan", "plain"} & set(said.replace("/", " ").split())
-    found = sorted(out.glob("s*.dcm"))
+    found = sorted(out.rglob("s*.dcm"))
     assert len(found) == 2
     volumes = []
     for path in found:
@@ -63,7 +64,12 @@ def test_every_volume_gets_its_mask_in_the_kind_it_came_in(
     assert sorted(volumes) == [0, 1]
     assert np.array_equal(np.asarray(nib.load(out / "plain.nii.gz").dataobj), truth(ball(2)))
     cases = {row["case"] for row in table(out / "volumes.csv")}
-    assert cases == {path.stem for path in found} | {"plain"}
+    assert cases == {str(path.relative_to(out).with_suffix("")) for path in found} | {"plain"}
+    rows = {row["path"]: row for row in table(out / "volumes.csv")}
+    assert set(rows) == {"scan", "enhanced.dcm", "plain.nii.gz"}
+    written = pydicom.dcmread(next((source / "scan").iterdir()))
+    assert (rows["scan"]["study"], rows["scan"]["series"]) == (written.StudyInstanceUID, written.SeriesInstanceUID)
+    assert all((source / row["path"]).exists() for row in rows.values())
     for case in cases:
         with Image.open(out / "pictures" / f"{case}.png") as picture:
             assert picture.width > 500
@@ -79,7 +85,7 @@ def test_a_second_start_finds_nothing_to_do(
     assert not (tmp_path / "out" / "pictures").exists()
 
 
-def test_a_series_that_cannot_carry_a_mask_and_a_gap_cost_only_themselves(
+def test_an_incomplete_header_is_flagged_and_a_gap_is_refused(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, out = tmp_path / "source", tmp_path / "out"
@@ -88,9 +94,13 @@ def test_a_series_that_cannot_carry_a_mask_and_a_gap_cost_only_themselves(
     for path in write_series(source / "gap", ball(2), oblique())[4:6]:
         path.unlink()
     assert main(["segment", str(model), str(source), str(out)]) == 3
-    assert "1 segmented" in capsys.readouterr().out
-    assert sorted(row["reason"] for row in table(out / "skipped.csv")) == ["gaps", "not_written"]
-    assert json.loads((out / "summary.json").read_text())["failed"] == 2
+    assert "2 segmented" in capsys.readouterr().out
+    assert [row["reason"] for row in table(out / "skipped.csv")] == ["gaps"]
+    assert json.loads((out / "summary.json").read_text())["failed"] == 1
+    flags = {row["path"]: row["flags"] for row in table(out / "volumes.csv")}
+    assert "seg_without_FrameOfReferenceUID" in flags["nowhere"]
+    assert "seg_without" not in flags["good"]
+    assert len(list((out / "nowhere").glob("s*.dcm"))) == 1
 
 
 @pytest.mark.parametrize(

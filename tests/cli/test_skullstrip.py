@@ -68,8 +68,8 @@ def test_a_folder_of_heads_becomes_brains_figures_and_reasons(
 def test_a_series_also_gets_a_segmentation_on_its_own_grid(heads: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert main(["skullstrip", str(heads / "series"), str(out), "--seg", "true", "--pictures", "false"]) == 0
-    (mask,) = out.glob("s*_mask.nii.gz")
-    (seg,) = out.glob("s*_mask.dcm")
+    (mask,) = out.rglob("s*_mask.nii.gz")
+    (seg,) = out.rglob("s*_mask.dcm")
     labels, affine = read_seg(seg)
     found = nib.load(mask)
     voxels = np.asarray(found.dataobj)

@@ -1,4 +1,6 @@
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -121,3 +123,43 @@ def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
 
 def test_each_reason_is_one_short_sentence() -> None:
     assert all(0 < len(words) < 100 and "\n" not in words for words in REASONS.values())
+
+
+@pytest.fixture
+def nested(tmp_path: Path) -> Iterator[Path]:
+    """A folder with a file in it, and 2,500 folders within each other."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "x.txt").write_text("words")
+    folder = os.open(root, os.O_RDONLY)
+    for _ in range(2500):
+        os.mkdir("d", dir_fd=folder)
+        below = os.open("d", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = below
+    os.close(folder)
+    yield root
+    subprocess.run(["rm", "-rf", root], check=True)  # shutil and pytest recurse
+
+
+def test_folders_nested_beyond_every_limit_are_walked(nested: Path) -> None:
+    found = [one.path for one in find_files(nested)]
+    assert found[-1] == nested / "x.txt"
+    if len(found) > 1:  # the paths below are longer than the system takes
+        assert len(os.fsencode(found[0])) >= os.pathconf(nested, "PC_PATH_MAX")
+        with pytest.raises(ReadError, match="longer than the system takes"):
+            read_film(found[0])
+
+
+def test_hidden_names_are_reported(tmp_path: Path) -> None:
+    for name in ("a.txt", "._a.txt", ".DS_Store"):
+        (tmp_path / name).write_text("words")
+    hidden: list[Path] = []
+    assert [one.path.name for one in find_files(tmp_path, hidden)] == ["a.txt"]
+    assert sorted(path.name for path in hidden) == [".DS_Store", "._a.txt"]
+
+
+def test_names_that_are_not_text_are_found(tmp_path: Path) -> None:
+    name = b"scan\xff\n.txt"
+    (tmp_path / os.fsdecode(name)).write_text("words")
+    assert [os.fsencode(one.path.name) for one in find_files(tmp_path)] == [name]

@@ -1,12 +1,18 @@
+import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from medcnn.errors import MedcnnError
 from medcnn.scoring.ledger import Ledger, Row, Stamp, refuse_taken
@@ -36,7 +42,10 @@ def test_a_row_comes_back_as_it_was(tmp_path: Path) -> None:
         ledger.write([refused, full])
     with Ledger(tmp_path, ABOUT) as ledger:
         assert list(ledger.rows()) == [refused, full]
-        assert ledger.stamps() == {full.name: (full.stamp, "scored"), b"b": (Stamp(-1, -1), "failed")}
+        assert ledger.stamps() == {
+            full.name: (full.stamp, "scored", ""),
+            b"b": (Stamp(-1, -1), "failed", "truncated"),
+        }
 
 
 def test_a_file_has_one_row_however_often_it_is_written(tmp_path: Path) -> None:
@@ -50,7 +59,7 @@ def test_rows_are_written_all_or_none(tmp_path: Path) -> None:
     with Ledger(tmp_path, ABOUT) as ledger:
         with pytest.raises(ValueError, match="not JSON compliant"):
             ledger.write([row(b"a"), row(b"b", probabilities=(float("nan"),))])
-        with pytest.raises(MedcnnError, match="ledger in OUT"):
+        with pytest.raises(MedcnnError, match="ledger in OUT refused a row"):
             ledger.write([row(b"a"), row(b"b", state="lost")])
         assert list(ledger.rows()) == []
 
@@ -121,3 +130,92 @@ def test_anyone_can_read_it_with_sqlite(tmp_path: Path) -> None:
         ledger.write([row(probabilities=(0.25, 0.75))])
     kept = sqlite3.connect(tmp_path / Ledger.FILE).execute("SELECT name, probabilities FROM files").fetchall()
     assert kept == [(b"film", "[0.25, 0.75]")]
+
+
+NAMES = [b"a/%03d.dcm" % number for number in range(200)]
+ROWS = [
+    row(name, study="1.2.840.99999", sentence="x" * 40, probabilities=(1 / (3 + n),)) for n, name in enumerate(NAMES)
+]
+
+
+@cache
+def whole_ledger() -> bytes:
+    with tempfile.TemporaryDirectory() as out:
+        with Ledger(Path(out), ABOUT) as ledger:
+            ledger.write(ROWS)
+        return Path(out, Ledger.FILE).read_bytes()
+
+
+FLIP = st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255))
+
+
+@example([(3825 / 40960, 128)], 1.0)
+@given(st.lists(FLIP, min_size=1, max_size=6), st.one_of(st.just(1.0), st.floats(0, 1)))
+@settings(max_examples=150, deadline=None)
+def test_damage_is_refused_or_changes_no_row(flips: list[tuple[float, int]], kept: float) -> None:
+    whole = whole_ledger()
+    damaged = bytearray(whole)
+    for place, value in flips:
+        damaged[int(place * len(whole))] = value
+    damaged = damaged[: int(kept * len(whole))]
+    with tempfile.TemporaryDirectory() as out:
+        Path(out, Ledger.FILE).write_bytes(damaged)
+        refusal = ""
+        try:
+            with Ledger(Path(out), ABOUT) as ledger:
+                assert set(ledger.rows()) <= set(ROWS)
+        except MedcnnError as error:
+            refusal = str(error)
+        assert not any(text in refusal for text in ("1.2.840", ".dcm", "\n"))
+
+
+def test_a_row_of_another_type_is_refused(tmp_path: Path) -> None:
+    with Ledger(tmp_path, ABOUT) as ledger:
+        ledger.write([row(), row(b"other")])
+    for change in ("size = 'x'", "probabilities = 'x'", "study = x'ff'", "sop = 'Doe^Jane'", "name = 'film'"):
+        shutil.copy(tmp_path / Ledger.FILE, tmp_path / "copy")
+        db = sqlite3.connect(tmp_path / Ledger.FILE)
+        db.execute(f"UPDATE files SET {change} WHERE name = x'66696c6d'")
+        db.commit()
+        db.close()
+        with Ledger(tmp_path, ABOUT) as ledger, pytest.raises(MedcnnError, match="damaged"):
+            list(ledger.rows())
+        (tmp_path / "copy").replace(tmp_path / Ledger.FILE)
+
+
+def test_rows_of_another_model_do_not_verify(tmp_path: Path) -> None:
+    with Ledger(tmp_path, ABOUT) as ledger:
+        ledger.write([row()])
+    db = sqlite3.connect(tmp_path / Ledger.FILE)
+    db.execute("DELETE FROM about")
+    db.commit()
+    db.close()
+    with Ledger(tmp_path, {**ABOUT, "model": "other"}) as ledger, pytest.raises(MedcnnError, match="damaged"):
+        list(ledger.rows())
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "link", "program", "older"])
+def test_something_else_in_place_of_the_ledger_is_refused(tmp_path: Path, what: str) -> None:
+    place = tmp_path / Ledger.FILE
+    if what == "folder":
+        place.mkdir()
+    elif what == "pipe":
+        os.mkfifo(place)
+    elif what == "link":
+        place.symlink_to(tmp_path / "elsewhere")
+    else:
+        db = sqlite3.connect(place)
+        db.execute("CREATE TABLE files (name TEXT)")
+        if what == "older":
+            db.execute("PRAGMA user_version=7")
+        db.close()
+    with pytest.raises(MedcnnError, match="OUT"):
+        Ledger(tmp_path, ABOUT)
+
+
+def test_a_log_of_another_ledger_changes_no_row(tmp_path: Path) -> None:
+    with Ledger(tmp_path, ABOUT) as ledger:
+        ledger.write([row()])
+    (tmp_path / f"{Ledger.FILE}-wal").write_bytes(b"\x37\x7f\x06\x82" + bytes(5000))
+    with Ledger(tmp_path, ABOUT) as ledger:
+        assert list(ledger.rows()) == [row()]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medcnn.errors import ConfigError
+from medcnn.errors import CheckpointError, ConfigError
 from medcnn.printable import printable
 from medcnn.tasks.archive import read_checkpoint
 from medcnn.tasks.optimization import state_names
@@ -69,6 +69,7 @@ class Resumed:
         self.path, self.checkpoint = path, read_checkpoint(path)
         if "optimizer_states" not in self.checkpoint:
             raise ConfigError(f"{path.name} holds no state of an optimizer: give the last.ckpt of a fit to go on from")
+        _check_state(self.checkpoint, path.name)
         origin = self.checkpoint["medcnn"]
         self.run_id = str(origin.get("run_id") or "")
         self.settings: dict[str, Any] = dict(origin.get("settings") or {})
@@ -145,7 +146,7 @@ class Resumed:
         return "nothing" if self.settings else "not known: the checkpoint does not say how it was trained"
 
     def _kept(self) -> list[str]:
-        loop = self.checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+        loop = _progress(self.checkpoint)
         lines = [f"weights and their average after epoch {loop['processed']}, step {self.checkpoint['global_step']}"]
         plan = self.checkpoint["medcnn"].get("optimization") or {}
         if plan:
@@ -153,10 +154,44 @@ class Resumed:
             lines.append(f"state of {plan['optimizer']}{schedule}")
         for key, state in self.checkpoint.get("callbacks", {}).items():
             if "EarlyStopping" in str(key):
-                lines.append(f"validations without improvement: {state['wait_count']}")
+                lines.append(f"validations without improvement: {state.get('wait_count', 'unknown')}")
             elif "BestCheckpoint" in str(key) and state.get("monitor") and state.get("best_model_score"):
                 lines.append(f"best {state['monitor']} so far: {float(state['best_model_score'][0]):.4f}")
         return lines
+
+
+def _check_state(checkpoint: Mapping[str, Any], name: str) -> None:
+    """Refuse a state of training whose parts are not what Lightning and this module restore from.
+
+    Raises:
+        CheckpointError: A part is missing or of another kind.
+    """
+    damaged = []
+    for key, kind in (("optimizer_states", list), ("lr_schedulers", list), ("callbacks", dict), ("loops", dict)):
+        if not isinstance(checkpoint.get(key), kind):
+            damaged.append(key)
+    try:
+        counts = [checkpoint["global_step"], *_progress(checkpoint).values()]
+        if not all(type(count) is int and count >= 0 for count in counts):
+            damaged.append("loops")
+        states = [(state["state"].values(), state["param_groups"]) for state in checkpoint["optimizer_states"]]
+        if not all(isinstance(groups, list) for _, groups in states):
+            damaged.append("optimizer_states")
+        origin = checkpoint["medcnn"]
+        if not all(isinstance(origin.get(key) or {}, Mapping) for key in ("settings", "optimization")):
+            damaged.append("medcnn")
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        damaged.append(str(error))
+    if damaged:
+        raise CheckpointError(
+            f"{name}: the training in the checkpoint cannot be resumed ({printable(', '.join(damaged), 100)}); take "
+            "another checkpoint, or fit from the start"
+        )
+
+
+def _progress(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts of the epochs behind a checkpoint."""
+    return checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
 
 
 def _line(change: Change) -> str:

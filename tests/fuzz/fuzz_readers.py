@@ -26,6 +26,7 @@ with atheris.instrument_imports(include=["medcnn", "pydicom", "nibabel"]):
     from medcnn.io.read import read_film, read_volume
     from medcnn.io.series import find_series
     from medcnn.io.table import read_table
+    from medcnn.printable import printable
 
 import numpy as np
 import pydicom
@@ -119,7 +120,7 @@ def _check_reason(error: ReadError) -> None:
 
 
 def _check_line(error: Exception) -> None:
-    assert str(error).isprintable(), f"not one printable line: {str(error)!r}"
+    assert printable(error) == str(error), f"not one printable line: {str(error)!r}"
 
 
 def _slice(number: int) -> pydicom.Dataset:

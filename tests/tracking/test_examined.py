@@ -140,7 +140,7 @@ def test_every_part_says_in_one_line_what_it_found_and_in_how_many_cases(
     assert f" {value:.3f}" in told["robustness"]
     assert "(all 12 cases)" in told["robustness"]
     assert "flagged" in told["shortcuts"]
-    assert "looks" in told["shortcuts"]
+    assert "of 14 checks" in told["shortcuts"]
     assert "with all weights random" in told["randomization"]
     assert f"{100 * figures['test/neighbors_of_the_same_label']:.0f} % of the 5 nearest" in told["neighbors"]
     account = json.loads((folder / "examination.json").read_text())

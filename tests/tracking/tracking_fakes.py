@@ -45,6 +45,9 @@ class FakeTask(pl.LightningModule):
     def probabilities(self, logits: Tensor) -> Tensor:
         return logits.softmax(dim=1)
 
+    def answer(self, images: Tensor) -> Tensor:
+        return self.probabilities(self(images))
+
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         if self.explode_at == self.current_epoch:
             raise self.error("boom")

@@ -46,7 +46,8 @@ _UTILITIES = frozenset((
 ))  # fmt: skip
 # Modules whose classes fetch weights or code from elsewhere, or call what they are given.
 _REACHING_OUT = frozenset((
-    "monai.networks.nets.cell_sam_wrapper", "monai.networks.nets.milmodel", "monai.networks.nets.quicknat",
+    "monai.networks.nets.cell_sam_wrapper", "monai.networks.nets.hovernet", "monai.networks.nets.milmodel",
+    "monai.networks.nets.quicknat",
     "monai.networks.nets.torchvision_fc", "monai.networks.nets.transchex", "monai.networks.blocks.backbone_fpn_utils",
     "monai.networks.blocks.fcn", "monai.networks.blocks.hyena", "monai.networks.blocks.text_embedding",
     "monai.losses.perceptual", "pytorch_lightning.callbacks.lambda_function",

@@ -101,3 +101,9 @@ def test_number_types_are_found_and_nothing_else_of_numpy() -> None:
     assert number_type("numpy.load") is None
     assert number_type("numpy.bfloat16") is None
     assert number_type(None) is None
+
+
+def test_a_net_that_fetches_weights_from_any_url_is_refused() -> None:
+    for name in ("HoVerNet", "HoverNet"):
+        with pytest.raises(NotAllowedError, match="fetches from elsewhere"):
+            resolve(f"monai.networks.nets.{name}", MODEL_PACKAGES, MODEL_KINDS)

@@ -9,6 +9,7 @@ from typing import Any
 from medcnn.errors import ManifestError
 from medcnn.io.contents import Image, Refused
 from medcnn.io.find import REASONS
+from medcnn.printable import printable
 
 _TITLES = {
     "series": "DICOM series",
@@ -60,7 +61,7 @@ def pairs_in(folder: Path) -> list[str]:
 def _row(image: Image) -> list[str]:
     size = " x ".join(map(str, image.shape))
     spacing = " x ".join(f"{one:.4g}" for one in image.spacing_mm)
-    return [
+    cells = [
         image.name,
         image.modality,
         size,
@@ -75,6 +76,7 @@ def _row(image: Image) -> list[str]:
         f"study {image.study}" if image.study else "",
         f"series {image.series}" if image.series else "",
     ]
+    return [printable(cell) for cell in cells]
 
 
 def _table(rows: list[list[str]]) -> list[str]:
@@ -88,10 +90,10 @@ def _reasons(refused: Sequence[Refused]) -> list[str]:
     lines = []
     for code in sorted({one.code for one in refused}, key=lambda code: -_files(refused, code)):
         these = [one for one in refused if one.code == code]
-        names = ", ".join(one.name for one in these[:_NAMES_SHOWN]) + ", ..." * (len(these) > _NAMES_SHOWN)
+        names = ", ".join(printable(one.name) for one in these[:_NAMES_SHOWN]) + ", ..." * (len(these) > _NAMES_SHOWN)
         lines.append(f"  {_files(refused, code):>5}  {code}: {REASONS.get(code, '')} ({names})")
         # A series is refused for numbers that only its own sentence tells.
-        lines += [f"         {one.sentence}" for one in these if one.files > 1 or len(these) == 1]
+        lines += [f"         {printable(one.sentence)}" for one in these if one.files > 1 or len(these) == 1]
     return lines
 
 

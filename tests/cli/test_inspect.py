@@ -96,3 +96,16 @@ def test_nothing_there_is_a_mistake_that_is_told(tmp_path: Path, capsys: pytest.
     told = capsys.readouterr().err
     assert "nothing is at" in told
     assert "holds no files" in told
+
+
+def test_a_name_cannot_forge_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    for name in ("a\nforged.png", "b\x1b[2J.png", "c.png"):
+        Image.fromarray(pixels).save(tmp_path / name)
+    (tmp_path / "d\nforged.dcm").write_bytes(b"")
+    assert main(["inspect", str(tmp_path)]) in (0, 3)
+    out = capsys.readouterr().out
+    assert not [line for line in out.splitlines() if line.lstrip().startswith("forged")]
+    rows = [line for line in out.splitlines() if "8 x 8" in line]
+    assert len(rows) == 3
+    assert len({line.index("8 x 8") for line in rows}) == 1, "columns are aligned"

@@ -41,7 +41,7 @@ def build_limits(parameters: int = PARAMETERS, seconds: float = SECONDS) -> Iter
     """
     memory = MEMORY + 8 * parameters
     try:
-        with _size_limit(parameters), _one_thread(), _memory_limit(memory), _time_limit(seconds):
+        with _size_limit(parameters), _one_thread(), _unfilled(), _memory_limit(memory), _time_limit(seconds):
             yield
     except (MemoryError, SystemError, RecursionError) as error:  # CPython may lose a MemoryError: SystemError
         raise CheckpointError(
@@ -85,6 +85,17 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def _unfilled() -> Iterator[None]:
+    """Leave new parameters unfilled until they are counted; deterministic algorithms would fill them with NaN."""
+    before = torch.utils.deterministic.fill_uninitialized_memory
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.utils.deterministic.fill_uninitialized_memory = before
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ HOST = "127.0.0.1"
 # Without it MLflow's menu is that of language models: judges, prompts, sessions.
 _MENU = "?workflowType=machine_learning"
 _PACKAGES = Path(medcnn.__file__).parents[1]
-_START_S, _STOP_S = 90, 10
+_START_S, _STOP_S = 300, 10
 
 
 @contextlib.contextmanager

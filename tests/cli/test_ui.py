@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import browser
 import pytest
+from processes import TIME_LIMIT_S, running
 
 from medcnn.cli.ui import Ui
 from medcnn.errors import TrackingError
@@ -92,14 +93,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         port = int(probe.getsockname()[1])
     words = ["-m", "medcnn", "ui", "--port", str(port), "--store", f"sqlite:///{project}/mlflow.db"]
     run = run_id.decode().split()[-1]
-    verb = subprocess.Popen([sys.executable, *words, "--run", run], cwd=folder, env=clean, stdout=subprocess.PIPE)
-    try:
-        assert verb.stdout is not None
+    options = {"cwd": folder, "env": clean, "stdout": subprocess.PIPE}
+    with running([sys.executable, *words, "--run", run], **options) as verb:
         address = verb.stdout.readline().decode().strip()
         yield Served(verb, port, address, run, project)
-    finally:
         verb.terminate()
-        verb.wait(30)
+        verb.wait(TIME_LIMIT_S)
 
 
 @pytest.mark.slow
@@ -184,20 +183,22 @@ def test_a_browser_shows_pages_pictures_and_charts(served: Served) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("word", [signal.SIGINT, signal.SIGKILL, signal.SIGHUP])
 def test_the_server_ends_with_its_verb(word: signal.Signals, tmp_path: Path, free_port: int) -> None:
-    words = "from medcnn.tracking.server import _listen, _start, _stop, Path\nimport sys, time\n"
+    words = "from medcnn.tracking.server import _listen, _start, _stop, Path\nimport signal, sys, time\n"
+    words += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
     words += "with _listen(int(sys.argv[1])) as l: p = _start(Path.cwd(), 'sqlite:///x.db', l, 'token')\n"
     words += "print(p.pid, flush=True)\ntry: time.sleep(600)\nfinally: _stop(p)"
-    verb = subprocess.Popen([sys.executable, "-c", words, str(free_port)], cwd=tmp_path, stdout=subprocess.PIPE)
-    assert verb.stdout is not None
-    server = int(verb.stdout.readline())
-    verb.send_signal(word)
-    verb.wait(60)
-    for _ in range(600):
-        if not _is_running(server):
-            return
-        time.sleep(0.1)
-    os.kill(server, signal.SIGKILL)
-    pytest.fail("the server runs on after its verb has ended")
+    with running([sys.executable, "-c", words, free_port], cwd=tmp_path, stdout=subprocess.PIPE) as verb:
+        assert verb.stdout is not None
+        server = int(verb.stdout.readline())
+        verb.send_signal(word)
+        verb.wait(TIME_LIMIT_S)
+        deadline = time.monotonic() + TIME_LIMIT_S
+        while _is_running(server) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        still_there = _is_running(server)
+        if still_there:
+            os.kill(server, signal.SIGKILL)
+    assert not still_there, "the server runs on after its command has ended"
 
 
 def _is_running(process: int) -> bool:

@@ -19,6 +19,7 @@ def net(**init_args: object) -> dict[str, object]:
     return {"class_path": "medcnn.nets.resnet.ResNet", "init_args": init_args}
 
 
+@pytest.mark.parametrize("deterministic", [False, True])
 @pytest.mark.parametrize(
     "spec",
     [
@@ -30,10 +31,14 @@ def net(**init_args: object) -> dict[str, object]:
     ],
     ids=str,
 )
-def test_a_description_of_a_giant_is_refused_before_it_is_made(spec: dict[str, object]) -> None:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(CheckpointError) as caught:
-        build(spec)
+def test_a_description_of_a_giant_is_refused_before_it_is_made(spec: dict[str, object], deterministic: bool) -> None:
+    before, was = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(deterministic)
+    try:
+        with pytest.raises(CheckpointError) as caught:
+            build(spec)
+    finally:
+        torch.use_deterministic_algorithms(was)
     assert "\n" not in str(caught.value)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 1_500_000 * (1024 if sys.platform == "darwin" else 1)

@@ -90,12 +90,13 @@ def _one_thread() -> Iterator[None]:
 @contextlib.contextmanager
 def _unfilled() -> Iterator[None]:
     """Leave new parameters unfilled until they are counted; deterministic algorithms would fill them with NaN."""
-    before = torch.utils.deterministic.fill_uninitialized_memory
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    settings: Any = torch.utils.deterministic
+    before = settings.fill_uninitialized_memory
+    settings.fill_uninitialized_memory = False
     try:
         yield
     finally:
-        torch.utils.deterministic.fill_uninitialized_memory = before
+        settings.fill_uninitialized_memory = before
 
 
 @contextlib.contextmanager

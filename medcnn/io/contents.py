@@ -14,13 +14,13 @@ from pydicom.uid import UID, AllTransferSyntaxes
 
 from medcnn.bounded_processes import BoundedWorkers, Limits, Lost, memory_per_worker
 from medcnn.errors import ReadError
+from medcnn.io.dicom import read_errors
 from medcnn.io.find import Found, find_files
 from medcnn.io.header import open_header, text
 from medcnn.io.nifti import read_nifti_header
 from medcnn.io.nifti_header import agreement
 from medcnn.io.read import read_film
 from medcnn.io.series import Series, read_series, series_among
-from medcnn.io.slice_header import told_by_name
 from medcnn.io.volume import Volume
 from medcnn.io.volume_file import VOLUME_FILES, read_volume_file
 
@@ -225,7 +225,7 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 def _encoding(path: Path) -> tuple[str, str]:
     """Photometric interpretation and transfer syntax; only names of the standard, for a header may hold anything."""
-    with told_by_name(path), path.open("rb") as stream:
+    with read_errors(path), path.open("rb") as stream:
         opened = open_header(stream, _PHOTOMETRIC)
         syntax = UID(opened.syntax, IGNORE)
         return text(opened.header, "PhotometricInterpretation"), syntax.name if syntax in AllTransferSyntaxes else ""

@@ -1,7 +1,5 @@
 """The slices that a DICOM file holds, by its header alone."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
 from medcnn.errors import ReadError
-from medcnn.io.dicom import refuse_no_image
+from medcnn.io.dicom import read_errors, refuse_no_image
 from medcnn.io.header import numbers, open_header, text, whole_number
 from medcnn.io.identity import patient_digest
 from medcnn.io.multiframe import frames_of
@@ -47,25 +45,10 @@ def slices_in(path: Path) -> list[Slice]:
         ReadError: For every file that holds none, with one of ``medcnn.io.find.REASONS``. Its message names the file
             by its name only and quotes no header value.
     """
-    with told_by_name(path), path.open("rb") as stream:
+    with read_errors(path), path.open("rb") as stream:
         opened = open_header(stream, list(_TAGS.values()))
         refuse_no_image(opened)
         return _slices(path, opened.header)
-
-
-@contextmanager
-def told_by_name(path: Path) -> Iterator[None]:
-    """Whatever goes wrong with a DICOM file becomes a ReadError that names it by its name only."""
-    try:
-        yield
-    except ReadError as error:
-        raise ReadError(error.code, f"{path.name}: {error}") from None
-    except MemoryError:
-        raise ReadError("out_of_memory", f"{path.name}: there is not enough memory to read it") from None
-    except OSError as error:
-        raise ReadError("unreadable", f"{path.name}: cannot be read ({type(error).__name__})") from None
-    except Exception as error:  # noqa: BLE001  # pydicom raises what its converters raise; its words would quote the header
-        raise ReadError("bad_header", f"{path.name}: the header is damaged ({type(error).__name__})") from None
 
 
 def _slices(path: Path, header: Dataset) -> list[Slice]:

@@ -9,11 +9,10 @@ from pydicom.tag import Tag
 
 from medcnn.errors import ReadError
 from medcnn.io.codecs import Layout
-from medcnn.io.dicom import header_flags, layout_of
+from medcnn.io.dicom import header_flags, layout_of, read_errors
 from medcnn.io.display import turned
 from medcnn.io.header import Opened, open_header
 from medcnn.io.lut import lookup_table
-from medcnn.io.slice_header import told_by_name
 from medcnn.io.slices import Slice
 from medcnn.io.stored import Stored, stored_frames, stored_values
 
@@ -52,7 +51,7 @@ def voxels_of(slices: Sequence[Slice]) -> tuple[np.ndarray, tuple[str, ...]]:
     decoded: list[_Decoded | None] = [None] * len(slices)
     flags: set[str] = set()
     for path, places in _by_file(slices).items():
-        with told_by_name(path):
+        with read_errors(path):
             for at, one, told in _decode_file(path, [(at, slices[at]) for at in places]):
                 decoded[at] = one
                 flags.update(told)

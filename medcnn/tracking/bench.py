@@ -81,7 +81,7 @@ class Bench:
         was_training = self.task.training
         self.task.eval()
         with torch.no_grad(), torch.autocast(self.task.device.type, enabled=False):
-            shares = self.task.answer(images.to(self.task.device).float()).float()
+            shares = self.task.answer(images.to(self.task.device, self.task.dtype)).float()
         self.task.train(was_training)
         return shares
 
@@ -90,7 +90,7 @@ class Bench:
         was_training = self.task.training
         self.task.eval()
         with torch.no_grad(), torch.autocast(self.task.device.type, enabled=False):
-            shares = self.task.answer(images.to(self.task.device).float())
+            shares = self.task.answer(images.to(self.task.device, self.task.dtype))
         self.task.train(was_training)
         return shares
 
@@ -135,7 +135,7 @@ class Bench:
         return numbers, self._embedded(batches)
 
     def _there(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return {**batch, "image": batch["image"].to(self.task.device).float()}
+        return {**batch, "image": batch["image"].to(self.task.device, self.task.dtype)}
 
     def _embedded(self, batches: Iterator[Mapping[str, Tensor]]) -> NDArray[np.float64]:
         found = [embed(self.task.net, batch["image"]).cpu().double().numpy() for batch in batches]

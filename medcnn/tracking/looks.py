@@ -39,7 +39,7 @@ def cam_figure(
         batch: ``image``, ``label`` and ``case``, as the data module gives them.
         shown: The class to look for in each image.
     """
-    image = batch["image"].to(task.device).float()
+    image = batch["image"].to(task.device, task.dtype)
     index = torch.as_tensor(shown, device=task.device)
     found = explain_maps(task.net, image, index)
     was_training = task.training

@@ -112,7 +112,7 @@ def _overlays(task: Any, cases: Sequence[Case], captions: Sequence[str], title: 
 
 
 def _shown(task: Any, case: Case, caption: str) -> Shown:
-    labels = task.predict(case["image"][None].to(task.device).float()).argmax(dim=0)
+    labels = task.predict(case["image"][None].to(task.device, task.dtype)).argmax(dim=0)
     affine = case["affine"].double().cpu().numpy() if "affine" in case else np.eye(4)
     image = case["image"][0].float().cpu().numpy()
     return Shown(image, case["mask"].cpu().numpy(), labels.cpu().numpy(), affine, caption)

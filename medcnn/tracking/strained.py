@@ -62,10 +62,8 @@ def write_robustness_of_masks(bench: Bench) -> Told:
     cases = cases_of(bench.trainer, numbers.tolist(), "test")
     if len(cases) < len(numbers):
         raise ValueError("some test cases are with another process: run `medcnn test` on one device")
-    device = bench.task.device
-    batches = [
-        (cases[n]["image"][None].to(device).float(), cases[n]["mask"][None].to(device)) for n in numbers.tolist()
-    ]
+    device, kind = bench.task.device, bench.task.dtype
+    batches = [(cases[n]["image"][None].to(device, kind), cases[n]["mask"][None].to(device)) for n in numbers.tolist()]
     patients = patients_of(bench.trainer, numbers)
     found = segmentation_robustness(bench.answer_voxels, batches, patients, most=len(batches))
     return _kept(bench, found, len(batches))

@@ -327,6 +327,13 @@ def test_a_fit_can_do_without_a_logger(place: Place, capsys: pytest.CaptureFixtu
     assert "not tracked" in capsys.readouterr().out
 
 
+def test_a_fit_in_float64_draws_its_maps_in_float64(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["fit", "--config", str(place.config), "--trainer.precision", "64-true", "--trainer.max_epochs", "1"]
+    assert main(words) == 0
+    run = run_of(capsys.readouterr().out)
+    assert main(["test", *words[1:5], "--ckpt_path", f"runs:/{run}"]) == 0
+
+
 @pytest.mark.parametrize(
     ("part", "value"),
     [("loops", 5), ("callbacks", "x"), ("optimizer_states", {"a": 1}), ("lr_schedulers", None), ("decision", [])],

@@ -124,6 +124,7 @@ class _Filtered:
         """Write the text of the caller, escaped, or count it."""
         package = sys._getframe(1).f_globals.get("__name__", "").partition(".")[0]
         if package in OWN_TEXT:
+            text = text.replace(" \b[", "[")  # how jsonargparse joins --print_config to its flags
             self._stream.write(_without_controls(_relative(text), bar=package == "tqdm"))
         elif text.strip():
             _count(package, "printed text")
@@ -247,13 +248,25 @@ def _empty_descriptors() -> None:
 
 
 def _stream_of_parent(number: int) -> int | None:
-    """The stream behind the emptied descriptor that a process of ours (of a distributed training) inherited."""
+    """The stream behind the emptied descriptor that a process of ours (of a distributed training) inherited.
+
+    A descriptor that leads somewhere is better than the same file opened again, for it shares its place in the file.
+    """
+    if not _leads_nowhere(number):
+        return None
     parent, *numbers = os.environ.get(_STREAMS_OF_PARENT, "").split(":")
     if parent != str(os.getppid()) or len(numbers) != 2:
         return None
     with contextlib.suppress(OSError):  # /proc is Linux's; elsewhere the process that started us speaks for all
         return os.open(f"/proc/{parent}/fd/{numbers[number - 1]}", os.O_WRONLY | os.O_APPEND)
     return None
+
+
+def _leads_nowhere(number: int) -> bool:
+    try:
+        return os.fstat(number).st_rdev == os.stat(os.devnull).st_rdev  # noqa: PTH116  # a device has no Path
+    except OSError:  # closed
+        return True
 
 
 def _reopened(stream: TextIO | None, number: int) -> TextIO:

@@ -135,3 +135,25 @@ def test_a_child_command_writes_to_the_same_streams() -> None:
     )
     done = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, check=True)
     assert done.stdout == "usage: own\n"
+
+
+def test_a_child_in_a_log_file_overwrites_nothing(tmp_path: Path) -> None:
+    child = "from medcnn.library_output import quiet_command as q; q(); import argparse;"
+    child += "argparse.ArgumentParser(prog='own', add_help=False).print_usage()"
+    parent = (
+        "import argparse, subprocess, sys; from medcnn.library_output import child_streams, quiet_command;"
+        "quiet_command(); say = argparse.ArgumentParser(prog='parent', add_help=False).print_usage; say();"
+        "sys.stdout.flush();"
+        f"subprocess.run([sys.executable, '-c', {child!r}], **child_streams()); say()"
+    )
+    with (tmp_path / "log").open("w") as log:
+        subprocess.run([sys.executable, "-c", parent], stdout=log, check=True)
+    assert (tmp_path / "log").read_text() == "usage: parent\nusage: own\nusage: parent\n"
+
+
+def test_a_help_text_joins_print_config_to_its_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    own = types.ModuleType("medcnn.cli.planted")
+    exec("def speak(text): print(text)", own.__dict__)
+    with quiet_libraries():
+        own.speak("--print_config \b[=flags]")
+    assert capsys.readouterr().out == "--print_config[=flags]\n"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medcnn.errors import ConfigError
 from medcnn.printable import printable
 
 
@@ -38,7 +39,12 @@ class Audit:
 
         Returns:
             0; what is found is no error.
+
+        Raises:
+            ConfigError: ``out`` is a file.
         """
+        if self.out is not None and self.out.exists() and not self.out.is_dir():
+            raise ConfigError(f"out is {self.out.name}, which is a file: give a folder with --out")
         from medcnn.data.audit import audit
         from medcnn.data.audit_report import write_audit
 

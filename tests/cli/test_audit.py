@@ -35,3 +35,9 @@ def test_the_help_imports_no_torch() -> None:
         "sys.exit(int('torch' in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_a_file_in_place_of_the_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "taken").touch()
+    assert main(["audit", str(tmp_path), "--out", str(tmp_path / "taken")]) == 2
+    assert "out is taken, which is a file: give a folder with --out" in capsys.readouterr().err

@@ -84,11 +84,11 @@ def score_folder(
     listed, default = (list_volumes, read_listed) if volumes else (list_files, read_film)
     root = checked_root(source, out)
     origin = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()
+    hidden: list[Path] = []
+    files = list(listed(source, root, out, hidden))
+    if not files:  # known before OUT is made, which belongs to one source from then on
+        raise MedcnnError("SOURCE holds no files: give a folder of images, or one image")
     with Ledger(out, {"model": product.digest, "source": origin}) as ledger:
-        hidden: list[Path] = []
-        files = list(listed(source, root, out, hidden))
-        if not files:
-            raise MedcnnError("SOURCE holds no files: give a folder of images, or one image")
         tally, todo = _plan(files, ledger, options.retry)
         tally.hidden = len(hidden)
         progress(tally)

@@ -127,11 +127,11 @@ def go_over(
     """
     root = checked_root(source, out)
     origin = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()
+    hidden: list[Path] = []
+    found = list(list_volumes(source, root, out, hidden))
+    if not found:  # known before OUT is made, which belongs to one source from then on
+        raise MedcnnError("SOURCE holds no files: give a folder of volumes, or one volume")
     with Ledger(out, {"model": model, "source": origin}) as ledger:
-        hidden: list[Path] = []
-        found = list(list_volumes(source, root, out, hidden))
-        if not found:
-            raise MedcnnError("SOURCE holds no files: give a folder of volumes, or one volume")
         run = run_with(ledger)
         run.tally.hidden = len(hidden)
         try:

@@ -307,6 +307,14 @@ def test_mistakes_are_told_in_a_line_without_a_name(product: Product, cohort: Pa
         assert "\n" not in str(caught.value)
 
 
+def test_an_empty_source_leaves_out_free_for_another(product: Product, cohort: Path, tmp_path: Path) -> None:
+    (tmp_path / "void").mkdir()
+    with pytest.raises(MedcnnError, match="no files"):
+        score_folder(product, tmp_path / "void", tmp_path / "out", FEW)
+    assert not (tmp_path / "out").exists()
+    assert score_folder(product, cohort, tmp_path / "out", FEW).exit_code == 0
+
+
 def test_a_preprocessing_outside_the_allow_list_is_refused(cohort: Path, tmp_path: Path) -> None:
     hostile = make_product(preprocess=[{"class_path": "os.system", "init_args": {"command": "true"}}])
     with pytest.raises((CheckpointError, MedcnnError), match="allow-list"):

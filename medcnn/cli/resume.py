@@ -88,7 +88,7 @@ class Resumed:
         return [change for change in found if change.before != change.now]
 
     def check(self, now: Mapping[str, Any]) -> None:
-        """Refuse a command that changes what no command can change.
+        """Refuse a command that changes what no command can change, or that leaves no epoch for its changes.
 
         Raises:
             ConfigError: It does; says what the checkpoint has.
@@ -100,6 +100,12 @@ class Resumed:
             raise ConfigError(
                 f"{change.name} is {_shown(change.now)}, and {_shown(change.before)} in {self.path.name}: {what} "
                 f"cannot be changed when training is resumed; {_WAY_OUT}"
+            )
+        behind, length = _progress(self.checkpoint)["processed"], now.get("trainer.max_epochs")
+        if self.changes(now) and isinstance(length, int) and 0 < length <= behind:
+            raise ConfigError(
+                f"trainer.max_epochs is {length}, and {self.path.name} has {behind} epochs behind it: nothing is left "
+                "to train with what the command changes; give more with --trainer.max_epochs"
             )
 
     def check_parts(self, model: Any) -> None:

@@ -70,6 +70,14 @@ def test_a_resume_of_the_same_command_changes_nothing(one_epoch, capsys) -> None
     assert "changes  nothing" in capsys.readouterr().out
 
 
+def test_changes_without_an_epoch_to_come_are_refused(one_epoch, capsys) -> None:
+    fit, last = one_epoch
+    before = last.read_bytes()
+    assert fit("--ckpt_path", str(last), "--trainer.max_epochs", "1", LR, "0.002") == 2
+    assert "last.ckpt has 1 epochs behind it: nothing is left to train" in capsys.readouterr().err
+    assert last.read_bytes() == before
+
+
 def test_a_new_seed_gives_another_order(one_epoch, capsys) -> None:
     fit, last = one_epoch
     kept = last.read_bytes()

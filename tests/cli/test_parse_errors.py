@@ -37,6 +37,9 @@ def test_an_unknown_key_is_one_line_with_the_nearest_one() -> None:
         ("Group 'trainer' does not accept option 'x'", "trainer.x: there is no such key"),
         ("the following arguments are required: a, b", "the following arguments are required: a, b"),
         ('Parser key "n":\n  Expected a <class \'int\'>. Got value: many', "n is many: expected a whole number"),
+        (('Parser key "n":\n  Does not validate against any of the Union subtypes\n  Subtypes: [<class \'float\'>]\n'
+         "  Errors:\n    - Expected <class 'float'>\n    - Expected <class 'NoneType'>\n  Given value: a"),
+         "n is a: expected a number"),
         ('Parser key "n":\n  Not of type PositiveInt: does not conform to restriction v>0\nGiven value: 0',
          "n is 0: expected a number above 0"),
         ('Parser key "c":\n  File does not exist: \'/home/doe/x.yaml\'', "c: there is no file x.yaml"),

@@ -75,6 +75,10 @@ def open_store(given: str | None = None) -> MlflowClient:
             client.search_experiments(max_results=1)  # does anybody answer? Better known before a training than in it.
         return client
     except (MlflowException, OSError, sqlite3.Error, SQLAlchemyError) as error:
+        if "://" not in uri:
+            raise TrackingError(
+                f"the store {uri} is a path: sqlite:///{uri} is a file of runs, as is mlflow.db"
+            ) from error
         first_line = str(error).splitlines()[0]
         raise TrackingError(
             f"the store {uri} does not open ({first_line}); start its server, or give another address (sqlite:///, "

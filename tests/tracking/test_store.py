@@ -116,3 +116,8 @@ def test_a_server_that_is_away_is_named_before_anything_is_trained(monkeypatch: 
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(TrackingError, match=r"http://127\.0\.0\.1:9 does not open .* MLFLOW_TRACKING_URI"):
         open_store("http://127.0.0.1:9")
+
+
+def test_a_path_in_place_of_an_address_gets_a_suggestion() -> None:
+    with pytest.raises(TrackingError, match=r"the store runs\.db is a path: sqlite:///runs\.db"):
+        open_store("runs.db")

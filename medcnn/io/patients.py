@@ -155,11 +155,17 @@ def identifier(text: str) -> str | None:
 
 
 def patients(source: PatientSource, given: pd.DataFrame, paths: Sequence[str], root: Path, names: Pseudonyms) -> Owners:
-    """Read the patient of each case."""
+    """Read the patient of each case.
+
+    Raises:
+        ManifestError: If no case has a patient by what was asked for, and a column names them.
+    """
+    notes: list[str] = []
     if source.column is not None:
         found = [identifier(value) for value in given[source.column]]
     elif source.find is not None:
         found = [source.find(root / path) for path in paths]
+        notes += _unused(source, given, found)
     else:
         found = [None] * len(paths)
     # A prefix keeps a file's path from ever meaning a patient's number.
@@ -167,7 +173,7 @@ def patients(source: PatientSource, given: pd.DataFrame, paths: Sequence[str], r
         names.name(f"file:{path}", _OWN) if who is None else names.name(f"patient:{who}", _KNOWN)
         for who, path in zip(found, paths, strict=True)
     ]
-    notes, missing = [], found.count(None)
+    missing = found.count(None)
     if source.assumed:
         notes.append(f"{source.words} is read as patient: {len(set(found) - {None})} patients")
     if missing:
@@ -175,6 +181,29 @@ def patients(source: PatientSource, given: pd.DataFrame, paths: Sequence[str], r
     if alike := _written_alike(found):
         notes.append(f"{alike} patients differ from another in capitals or leading zeros alone and count as different")
     return Owners(known, tuple(notes), missing < len(paths))
+
+
+def _unused(source: PatientSource, given: pd.DataFrame, found: Sequence[str | None]) -> list[str]:
+    """A note where a column names the patients too, and groups the cases in another way than the names or headers."""
+    column = next(
+        (one for one in given.columns if plain(one) in SYNONYMS["patient"] and _may_name(one, given[one])), None
+    )
+    if column is None:
+        return []
+    shown = printable(column, 40)
+    if set(found) == {None}:
+        raise ManifestError(
+            f"no case has a patient by {source.words}, and column {shown} names them: set patient to column:{shown}"
+        )
+    if _groups(found) == _groups([identifier(value) for value in given[column]]):
+        return []
+    return [f"column {shown} groups the cases in another way than {source.words}, and is not used for the patient"]
+
+
+def _groups(found: Sequence[str | None]) -> list[int]:
+    """The first case of the same patient for each case; of a case whose patient is not known, the case itself."""
+    first: dict[str, int] = {}
+    return [at if who is None else first.setdefault(who, at) for at, who in enumerate(found)]
 
 
 def _written_alike(found: Sequence[str | None]) -> int:

@@ -11,13 +11,13 @@ from medcnn.io.manifest import Manifest, read_manifest
 from medcnn.io.patients import is_known_patient
 
 
-def table(root: Path, header: str, *rows: str) -> Manifest:
+def table(root: Path, header: str, *rows: str, patient: str | None = None) -> Manifest:
     for row in rows:
         path = root / row.split(",")[0].replace("\\", "/")
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.zeros((4, 4), np.uint8)).save(path, format="PNG")
     (root / "m.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
-    return read_manifest(root / "m.csv")
+    return read_manifest(root / "m.csv", patient=patient)
 
 
 def groups(found: Manifest) -> list[int]:
@@ -94,3 +94,13 @@ def test_a_column_that_is_alike_for_all_cases_names_no_patient(tmp_path: Path) -
     found = table(tmp_path, "path,label,subject", *rows)
     assert not found.patients_told
     assert found.dropped == ("subject",)
+
+
+def test_a_pattern_that_finds_nobody_gives_way_to_a_column(tmp_path: Path) -> None:
+    rows = ["a1.png,0,7", "a2.png,1,7", "b1.png,1,8"]
+    with pytest.raises(ManifestError, match=r"no case has a patient by the pattern.*set patient to column:MRN"):
+        table(tmp_path, "path,label,MRN", *rows, patient=r"pattern:^(\d+)_")
+    alike = table(tmp_path, "path,label,MRN", *rows, patient="pattern:^([ab])")
+    assert not any("another way" in note for note in alike.notes)
+    other = table(tmp_path, "path,label,MRN", *rows, patient="pattern:^(a1|a2|b)")
+    assert any("column MRN groups the cases in another way than the pattern" in note for note in other.notes)

@@ -104,8 +104,8 @@ class Resumed:
         behind, length = _progress(self.checkpoint)["processed"], now.get("trainer.max_epochs")
         if self.changes(now) and isinstance(length, int) and 0 < length <= behind:
             raise ConfigError(
-                f"trainer.max_epochs is {length}, and {self.path.name} has {behind} epochs behind it: nothing is left "
-                "to train with what the command changes; give more with --trainer.max_epochs"
+                f"trainer.max_epochs is {length}, and {self.path.name} has trained for {behind} already: nothing is "
+                "left to train with what the command changes; give more with --trainer.max_epochs"
             )
 
     def check_parts(self, model: Any) -> None:

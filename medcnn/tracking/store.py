@@ -76,9 +76,7 @@ def open_store(given: str | None = None) -> MlflowClient:
         return client
     except (MlflowException, OSError, sqlite3.Error, SQLAlchemyError) as error:
         if "://" not in uri:
-            raise TrackingError(
-                f"the store {uri} is a path: sqlite:///{uri} is a file of runs, as is mlflow.db"
-            ) from error
+            raise TrackingError(f"the store {uri} is a path; expected an address, such as sqlite:///{uri}") from error
         first_line = str(error).splitlines()[0]
         raise TrackingError(
             f"the store {uri} does not open ({first_line}); start its server, or give another address (sqlite:///, "

@@ -74,7 +74,7 @@ def test_changes_without_an_epoch_to_come_are_refused(one_epoch, capsys) -> None
     fit, last = one_epoch
     before = last.read_bytes()
     assert fit("--ckpt_path", str(last), "--trainer.max_epochs", "1", LR, "0.002") == 2
-    assert "last.ckpt has 1 epochs behind it: nothing is left to train" in capsys.readouterr().err
+    assert "last.ckpt has trained for 1 already: nothing is left to train" in capsys.readouterr().err
     assert last.read_bytes() == before
 
 
